@@ -1,0 +1,206 @@
+"""Choosing the parameters of `physics`: how much of what LibRaw clips is kept, and at what price.
+
+Whatever is kept beyond white or outside the gamut has to be hidden just inside, which changes the
+picture. ``headroom`` is the exchange rate: 0 renders as close to LibRaw's clipping as an invertible
+chain can, 1 keeps every RAW value at any price. Between the two, the parameters minimise
+
+    R + λ · (P / 2 + P² / P₀)
+
+where R is the mean squared error of the recovered RAW (as ``balanced RGB ^ (1/2.2)``, after noise
+such as JPEG leaves) over a sample of the picture, P the mean squared change of the rendering
+against LibRaw's clipping (P₀ = 40 dB), and λ falls from ∞ to 0 as headroom grows. The square is
+there because a change is the less acceptable the larger it already is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_invisp.errors import SettingsError
+from napari_invisp.flow.physics import WHITE, Physics, PhysicsParameters
+from napari_invisp.flow.scene import Scene, Triple
+from napari_invisp.flow.tone import encode_gamma
+
+#: λ at headroom ½.
+_BALANCED = 0.08
+_P0 = 1e-4
+#: Pixels that a fit looks at, and the least share of a picture that is worth one.
+_SAMPLE = 3000
+_WORTHWHILE = 1e-3
+#: Scale of what JPEG at Q 90, 4:2:2 leaves on R, G, B, in codes of 255, tails as of Student's t
+#: with three degrees of freedom.
+_NOISE = (1.4, 0.9, 1.3)
+
+_KNEES = (0.4, 0.5, 0.6, 0.7, 0.76, 0.82, 0.86, 0.89, 0.91, 0.93, 0.95, 0.97, 0.985)
+_SHAPES = (0.3, 0.6, 0.8, 1.0)
+_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.94, 0.97, 1.0)
+_SCALES = (0.9, 0.925, 0.95, 0.975, 1.0)
+_SNAPS = (0.0, 0.004, 0.008, 0.012, 0.016)
+_TRUSTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+def from_metadata(scene: Scene, headroom: float = 0.5) -> PhysicsParameters:
+    """Parameters that cover every value that the sensor can give, from metadata alone.
+
+    Parameters
+    ----------
+    scene
+        The file's metadata.
+    headroom
+        0…1, see the module.
+
+    Raises
+    ------
+    SettingsError
+        ``headroom`` is outside 0…1.
+    """
+    if not 0 <= headroom <= 1:
+        raise SettingsError(f"headroom {headroom:g} is not between 0 and 1")
+    knee = 1 - 0.02 * 25**headroom
+    threshold = 1 - 0.01 * 40**headroom
+    low, high = _limits(scene)
+    return PhysicsParameters(scene, (knee,) * 3, low=(threshold, low), high=(threshold, high))
+
+
+def fit(scene: Scene, sample: Tensor, headroom: float = 0.5) -> PhysicsParameters:
+    """Parameters for one picture.
+
+    Parameters
+    ----------
+    scene
+        The file's metadata.
+    sample
+        ``(3, n)`` linear balanced RGB of pixels from all over the picture.
+    headroom
+        0…1, see the module.
+
+    Raises
+    ------
+    SettingsError
+        ``headroom`` is outside 0…1.
+    """
+    parameters = from_metadata(scene, headroom)
+    sample = sample.to(torch.float32)
+    target, beyond = _clipped(scene, sample)
+    if float(beyond.to(torch.float32).mean()) < _WORTHWHILE:
+        return parameters
+    # Only these pixels can depend on what is chosen here.
+    concerned = beyond | (encode_gamma(sample * scene.gain).amax(0) > _KNEES[0])
+    search = _Search(
+        scene,
+        sample[:, concerned],
+        target[:, concerned],
+        headroom,
+        float(concerned.to(torch.float32).mean()),
+    )
+    return search.run(parameters)
+
+
+def _limits(scene: Scene) -> tuple[float, float]:
+    """Largest distances below black and above white that sensor values can lead to."""
+    axis = np.linspace(0, 1, 17)
+    cube = torch.from_numpy(np.stack(np.meshgrid(axis, axis, axis)).reshape(3, -1))
+    z = encode_gamma(torch.from_numpy(scene.matrix) @ (cube * WHITE))
+    return tuple(  # type: ignore[return-value]
+        max(1.05, float(((m - v) / m)[:, m[0] > 0.05].max()))
+        for v in (z, WHITE - z)
+        for m in (v.amax(0, keepdim=True),)
+    )
+
+
+def _clipped(scene: Scene, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what LibRaw makes of ``x``, and where that clips more than noise."""
+    u = x * scene.gain
+    z = encode_gamma(torch.from_numpy(scene.matrix).to(x) @ u.clamp(max=1))
+    clear = 0.02
+    beyond = (u.amax(0) > 1 + clear) | (z.amin(0) < -clear) | (z.amax(0) > 1 + clear)
+    return z.clamp(0, 1), beyond
+
+
+class _Search:
+    """Coordinate descent over a handful of candidates for each parameter."""
+
+    def __init__(
+        self, scene: Scene, x: Tensor, target: Tensor, headroom: float, share: float
+    ) -> None:
+        generator = torch.Generator().manual_seed(0)
+        if x.shape[1] > _SAMPLE:
+            chosen = torch.randperm(x.shape[1], generator=generator)[:_SAMPLE]
+            x, target = x[:, chosen], target[:, chosen]
+        normal = torch.randn((4, *x.shape), generator=generator)
+        student = normal[0] / normal[1:].square().mean(0).sqrt()
+        self._noise = student * torch.tensor(_NOISE)[:, None]
+        self._x = x[None, :, None]
+        self._target = (target * 256).floor().clamp(max=255)
+        self._network_raw = x.clamp(0, 1) ** (1 / 2.2)
+        self._share = share
+        self._price = _BALANCED * ((1 - headroom) / max(headroom, 0.01)) ** 2
+        tops = scene.tops
+        bright = encode_gamma(x * scene.gain).amax(1) > 0.9
+        self._bright = [c for c in range(3) if tops[c] > 1.01 and bool(bright[c])]
+
+    def cost(self, parameters: PhysicsParameters) -> float:
+        """Return the objective of the module's description."""
+        model = Physics(parameters)
+        codes = (model(self._x)[0, :, 0] * 255).round_().clamp_(0, 255)
+        decoded = ((codes + self._noise).round_().clamp_(0, 255) / 255)[None, :, None]
+        raw = model.recover(decoded)[0, :, 0].clamp_(0, 1) ** (1 / 2.2)
+        loss = self._share * float((raw - self._network_raw).square_().mean())
+        change = self._share * float((codes - self._target).div_(255).square_().mean())
+        return loss + self._price * (change / 2 + change**2 / _P0)
+
+    def run(self, start: PhysicsParameters) -> PhysicsParameters:
+        """Find the best parameters from ``start`` on."""
+        self._best, self._least = start, float("inf")
+        self._try(
+            replace(start, trust=(balance, low, high))
+            for balance, low, high in product((0.0, 1.0), repeat=3)
+        )
+        self._try(self._at(knees=(k, k, k), trust=_with(self._best.trust, 0, 1.0)) for k in _KNEES)
+        for _ in range(2):
+            self._side("low", 1)
+            self._side("high", 2)
+            self._try(self._at(scale=s) for s in _SCALES)
+            for c in self._bright:
+                near = (
+                    _KNEES if self._best.knees[c] not in _KNEES else _nearest(self._best.knees[c])
+                )
+                self._try(self._at(knees=_with(self._best.knees, c, k)) for k in near)
+                self._try(self._at(shapes=_with(self._best.shapes, c, s)) for s in _SHAPES)
+            if self._bright:
+                self._try(self._at(snap=s) for s in _SNAPS)
+                self._try(self._at(trust=_with(self._best.trust, 0, t)) for t in _TRUSTS)
+        return self._best
+
+    def _side(self, side: str, index: int) -> None:
+        """Choose the compression below black or above white."""
+        limit = getattr(self._best, side)[1]
+        trusting = _with(self._best.trust, index, 1.0)
+        self._try(self._at(**{side: (t, limit)}, trust=trusting) for t in _THRESHOLDS)
+        self._try(self._at(trust=_with(self._best.trust, index, t)) for t in _TRUSTS)
+
+    def _at(self, **changes: Any) -> PhysicsParameters:
+        return replace(self._best, **changes)
+
+    def _try(self, candidates: Iterable[PhysicsParameters]) -> None:
+        for candidate in list(candidates):
+            cost = self.cost(candidate)
+            if cost < self._least:
+                self._best, self._least = candidate, cost
+
+
+def _nearest(knee: float) -> tuple[float, ...]:
+    at = _KNEES.index(knee)
+    return _KNEES[max(0, at - 2) : at + 3]
+
+
+def _with(values: Triple, index: int, value: float) -> Triple:
+    r, g, b = (value if c == index else v for c, v in enumerate(values))
+    return r, g, b

@@ -1,0 +1,392 @@
+"""The whole way: RAW → network input → sRGB → JPEG with capsule → network inverse → RAW."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_invisp.devices import choose_device
+from napari_invisp.errors import CapsuleError, CheckpointError, RawFileError
+from napari_invisp.flow.base import InvertibleISP
+from napari_invisp.flow.checkpoints import weights_hash
+from napari_invisp.flow.profiles import Profile
+from napari_invisp.flow.scene import Scene
+from napari_invisp.flow.zoo import MODELS, load_model
+from napari_invisp.jpeg.capsule import Capsule, check_coding, embed, from_jpeg
+from napari_invisp.jpeg.codec import JpegImage, decode_jpeg, encode_jpeg, srgb_profile
+from napari_invisp.jpeg.exif import build_exif
+from napari_invisp.sensor.cfa import denormalise, mosaic_from_rgb
+from napari_invisp.sensor.libraw import demosaic_uint16
+from napari_invisp.sensor.record import RawRecord
+from napari_invisp.sensor.saturation import saturation
+from napari_invisp.settings import ComputeSettings, RenderSettings
+from napari_invisp.tiling import CancelCheck, Progress, Tile, Watcher, tiles
+
+# Pixels that a model may look at before it adapts to a picture.
+_SAMPLE = 200_000
+
+
+@dataclass(frozen=True, eq=False)
+class Rendering:
+    """A rendered frame, before JPEG.
+
+    Attributes
+    ----------
+    rgb
+        ``(H, W, 3)`` uint8 gamma-encoded sRGB, in the sensor's orientation.
+    record
+        What it was rendered from.
+    model
+        As it stands for this file, ready to be inverted.
+    settings
+        How it was asked for.
+    device
+        Where it ran: ``cpu``, ``cuda`` or ``mps``.
+    """
+
+    rgb: NDArray[np.uint8]
+    record: RawRecord
+    model: InvertibleISP
+    settings: RenderSettings
+    device: str
+
+
+@dataclass(frozen=True, eq=False)
+class Recovery:
+    """A RAW that was recovered from a JPEG.
+
+    Attributes
+    ----------
+    record
+        The recovered RAW with the original's metadata.
+    jpeg
+        The decoded JPEG that it was recovered from.
+    model
+        The name of the model.
+    render
+        How the JPEG was rendered, as far as its capsule says: quality, subsampling, headroom.
+    device
+        Where it ran.
+    warnings
+        Sentences that the user should read, such as that the JPEG was saved again.
+    """
+
+    record: RawRecord
+    jpeg: JpegImage
+    model: str
+    render: dict[str, Any]
+    device: str
+    warnings: list[str] = field(default_factory=list)
+
+
+class Pipeline:
+    """Renders RAW records with one model, writes them as JPEG, and recovers them.
+
+    Parameters
+    ----------
+    settings
+        Model, device, tiles, JPEG. For :meth:`recover` alone the JPEG itself names its model.
+    progress
+        Called with the stage's name, steps done, and steps in all.
+    cancelled
+        Called between tiles; when it returns true, the run ends with
+        :class:`~napari_invisp.errors.Cancelled` and nothing is left behind.
+    notify
+        Called with sentences that the user should read.
+
+    Raises
+    ------
+    SettingsError, CheckpointError
+        From every method: a parameter is out of its range, or weights cannot be used.
+    Cancelled
+        From every method: the caller asked to stop.
+    """
+
+    def __init__(
+        self,
+        settings: RenderSettings | None = None,
+        *,
+        progress: Progress | None = None,
+        cancelled: CancelCheck | None = None,
+        notify: Callable[[str], None] | None = None,
+    ) -> None:
+        self.settings = settings if settings is not None else RenderSettings()
+        self._watcher = Watcher(progress, cancelled)
+        self._notify = notify or (lambda sentence: None)
+        self._loaded: dict[str, InvertibleISP] = {}
+
+    # -- RAW → sRGB ---------------------------------------------------------------------------
+
+    def render(self, record: RawRecord) -> Rendering:
+        """Render a RAW record.
+
+        Parameters
+        ----------
+        record
+            Any Bayer record, any size.
+
+        Returns
+        -------
+        Rendering
+            The picture, and what is needed to take it back.
+        """
+        self._watcher.step("demosaicing", 0, 1)
+        model = self._model(self.settings.model)
+        profile = model.profile
+        record_seen = with_levels(record, profile)
+        counts, scale = demosaic_uint16(record_seen, profile.demosaicing)
+        self._watcher.step("demosaicing", 1, 1)
+
+        device = self._device()
+        model = model.conditioned(
+            scene_of(record_seen), _sample(counts, scale, profile), self.settings.headroom
+        ).to(device)
+        rgb = np.empty(counts.shape, np.uint8)
+        for tile in self._tiles("rendering", record, model, self.settings):
+            x = _tensor(counts[tile.outer_rows, tile.outer_columns], device).mul_(scale)
+            y = self._run(model.forward, _to_network(x, profile), tile)
+            rgb[tile.rows, tile.columns] = _to_codes(y, profile)
+        return Rendering(rgb, record, model, self.settings, device.type)
+
+    # -- sRGB → JPEG --------------------------------------------------------------------------
+
+    def encode(
+        self,
+        rendering: Rendering,
+        quality: int | None = None,
+        subsampling: str | None = None,
+    ) -> bytes:
+        """Write a rendering as a JPEG that its RAW can be recovered from.
+
+        Parameters
+        ----------
+        rendering
+            From :meth:`render`.
+        quality, subsampling
+            Other than those of the settings.
+
+        Returns
+        -------
+        bytes
+            An ordinary JPEG file: upright by its EXIF, with an sRGB profile and a capsule.
+        """
+        record, settings = rendering.record, rendering.settings
+        quality = settings.quality if quality is None else quality
+        subsampling = settings.subsampling if subsampling is None else subsampling
+        self._watcher.step("encoding", 0, 1)
+        software = f"napari-invisp {version('napari-invisp')}"
+        exif = build_exif(
+            orientation=record.orientation,
+            make=record.make or None,
+            model=record.model or None,
+            software=software,
+            **{f.name: getattr(record.capture, f.name) for f in fields(record.capture)},
+        )
+        plain = encode_jpeg(rendering.rgb, quality, subsampling, exif=exif, icc=srgb_profile())
+        header: dict[str, Any] = {
+            "software": software,
+            "model": describe_model(rendering.model),
+            "raw": record.facts() | {"height": record.height, "width": record.width},
+            "render": {
+                "quality": quality,
+                "subsampling": subsampling,
+                "headroom": settings.headroom,
+            },
+        }
+        data = embed(plain, Capsule(header))
+        self._watcher.step("encoding", 1, 1)
+        return data
+
+    # -- JPEG → RAW ---------------------------------------------------------------------------
+
+    def recover(
+        self,
+        data: bytes,
+        name: str = "the JPEG",
+        model: str | None = None,
+        settings: ComputeSettings | None = None,
+    ) -> Recovery:
+        """Recover the RAW from a JPEG that :meth:`encode` wrote.
+
+        Parameters
+        ----------
+        data
+            The whole file.
+        name
+            What messages call it.
+        model
+            Where to find the weights, if they are not those of a named model.
+        settings
+            Device and tiles; by default those of the pipeline.
+
+        Returns
+        -------
+        Recovery
+            The RAW record, and what was noticed on the way.
+
+        Raises
+        ------
+        CapsuleError
+            It is not a JPEG, or carries no capsule that can be used.
+        """
+        settings = settings or self.settings
+        self._watcher.step("decoding", 0, 1)
+        capsule = from_jpeg(data, name)
+        resaved = check_coding(capsule, data, name)
+        jpeg = decode_jpeg(data, name)
+        warnings = [str(resaved)] if resaved is not None else []
+        header: Mapping[str, Any] = capsule.header
+        try:
+            network = self._model_of(header["model"], name, model)
+            facts = dict(header["raw"])
+            height, width = int(facts.pop("height")), int(facts.pop("width"))
+            if (height, width) != jpeg.rgb.shape[:2]:
+                raise CapsuleError(f"{name}: its capsule belongs to a picture of another size")
+            record = RawRecord.from_facts(facts, np.empty((height, width), np.uint16))
+            render = dict(header.get("render") or {})
+        except (KeyError, TypeError, ValueError, OverflowError, RawFileError) as error:
+            raise CapsuleError(f"{name}: its capsule is damaged ({error})") from error
+        for sentence in warnings:
+            self._notify(sentence)
+        self._watcher.step("decoding", 1, 1)
+
+        device = self._device(settings)
+        network = network.to(device)
+        profile = network.profile
+        seen = with_levels(record, profile)
+        mosaic = np.empty((height, width), np.uint16)
+        for tile in self._tiles("recovering", record, network, settings):
+            y = _tensor(jpeg.rgb[tile.outer_rows, tile.outer_columns], device).div_(255)
+            x = self._run(network.recover, y, tile)
+            mosaic[tile.rows, tile.columns] = _to_mosaic(_from_network(x, profile), seen)
+        return Recovery(
+            record=record.replace(mosaic=mosaic),
+            jpeg=jpeg,
+            model=network.name,
+            render=render,
+            device=device.type,
+            warnings=warnings,
+        )
+
+    # -- parts --------------------------------------------------------------------------------
+
+    def _model(self, name: str) -> InvertibleISP:
+        if name not in self._loaded:
+            self._loaded[name] = load_model(name).eval()
+        return self._loaded[name]
+
+    def _model_of(self, wanted: Mapping[str, Any], name: str, given: str | None) -> InvertibleISP:
+        """Find the model that a JPEG was rendered with."""
+        asked = given or str(wanted["name"])
+        if given is None and wanted["checkpoint"] is not None:
+            asked = str(wanted["checkpoint"])
+            raise CheckpointError(
+                f"{name} was rendered with the weights of {asked} ({wanted['weights']}): "
+                "give the path of that file as the model (--model PATH)"
+            )
+        if given is None and asked not in MODELS:
+            raise CheckpointError(
+                f"{name} was rendered with the model {asked!r}, which this version does not know"
+            )
+        network = self._model(asked)
+        if network.name != wanted["name"] or identity(network) != wanted["weights"]:
+            raise CheckpointError(
+                f"{name} was rendered with other weights ({wanted['name']} {wanted['weights']}) "
+                f"than those of {asked} ({network.name} {identity(network)})"
+            )
+        return network.remembering(wanted["memo"])
+
+    def _device(self, settings: ComputeSettings | None = None) -> torch.device:
+        device, note = choose_device((settings or self.settings).device)
+        if note is not None:
+            self._notify(note)
+        return device
+
+    def _tiles(
+        self, stage: str, record: RawRecord, model: InvertibleISP, settings: ComputeSettings
+    ) -> Iterator[Tile]:
+        size = settings.tile or model.tile
+        pieces = tiles(record.height, record.width, size, model.halo)
+        return self._watcher.through(stage, pieces)
+
+    @staticmethod
+    @torch.inference_mode()
+    def _run(direction: Callable[[Tensor], Tensor], values: Tensor, tile: Tile) -> Tensor:
+        """Run a model one way over the outer part of a tile, and keep the inner one."""
+        result: Tensor = direction(values)
+        return result[..., tile.inner[0], tile.inner[1]]
+
+
+def identity(model: InvertibleISP) -> str | None:
+    """Hash of a model's weights, or none if it has no weights."""
+    return weights_hash(model) if model.state_dict() else None
+
+
+def describe_model(model: InvertibleISP) -> dict[str, Any]:
+    """Return what a capsule says about the model."""
+    return {
+        "name": model.name,
+        "weights": identity(model),
+        "checkpoint": model.checkpoint,
+        "profile": model.profile.to_dict(),
+        "memo": model.memo(),
+    }
+
+
+def with_levels(record: RawRecord, profile: Profile) -> RawRecord:
+    """Return the record with the levels that a profile takes for true."""
+    changes: dict[str, Any] = {}
+    if profile.black == "none":
+        changes["black"] = np.zeros((2, 2))
+    if profile.white != "file":
+        changes["white"] = float(profile.white)
+    return record.replace(**changes) if changes else record
+
+
+def scene_of(record: RawRecord) -> Scene:
+    """Return what a model may know of a record beforehand."""
+    return Scene.of(record.white_balance, record.camera_to_srgb, saturation(record))
+
+
+def _tensor(pixels: NDArray[Any], device: torch.device) -> Tensor:
+    """``(H, W, 3)`` integers as ``(1, 3, H, W)`` float32."""
+    values = torch.from_numpy(np.ascontiguousarray(pixels)).to(device)
+    return values.permute(2, 0, 1).to(torch.float32, memory_format=torch.contiguous_format)[None]
+
+
+def _to_network(balanced: Tensor, profile: Profile) -> Tensor:
+    return balanced if profile.gamma == 1 else balanced ** (1 / profile.gamma)
+
+
+def _from_network(values: Tensor, profile: Profile) -> Tensor:
+    return values if profile.gamma == 1 else values.clamp(min=0) ** profile.gamma
+
+
+def _to_codes(y: Tensor, profile: Profile) -> NDArray[np.uint8]:
+    """``(1, 3, H, W)`` in [0, 1] as ``(H, W, 3)`` 8-bit codes."""
+    scaled = y[0] * 255
+    scaled = scaled.round_() if profile.rounding == "round" else scaled.floor_()
+    codes: NDArray[np.uint8] = scaled.clamp_(0, 255).to(torch.uint8).cpu().numpy()
+    return codes.transpose(1, 2, 0)
+
+
+def _to_mosaic(balanced: Tensor, record: RawRecord) -> NDArray[np.uint16]:
+    """Take the mosaic out of ``(1, 3, H, W)`` balanced RGB that starts at an even site."""
+    balance = torch.from_numpy(record.balance).to(balanced)
+    camera = (balanced[0] / balance[:, None, None]).cpu().numpy().transpose(1, 2, 0)
+    return denormalise(mosaic_from_rgb(camera, record.channels), record.black, record.white)
+
+
+def _sample(counts: NDArray[np.uint16], scale: float, profile: Profile) -> Tensor:
+    """Pixels from all over the frame, as ``(3, n)`` network input."""
+    step = max(1, round((counts.shape[0] * counts.shape[1] / _SAMPLE) ** 0.5))
+    pixels = counts[step // 2 :: step, step // 2 :: step].reshape(-1, 3)
+    balanced = torch.from_numpy(pixels.astype(np.float32) * np.float32(scale)).T.contiguous()
+    return _to_network(balanced, profile)

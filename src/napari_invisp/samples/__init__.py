@@ -1,0 +1,10 @@
+"""The RAW file that comes with the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def sample_path() -> Path:
+    """Path of the bundled sample: a dog on grass, 5 MP, GRBG, 10 bit, MIT licence."""
+    return Path(__file__).parent / "dog.dng"

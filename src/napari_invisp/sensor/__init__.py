@@ -1,0 +1,1 @@
+"""What the camera wrote: reading, the CFA, LibRaw as developer, DNG."""

@@ -1,0 +1,95 @@
+"""Who took the picture and how: the EXIF of a RAW file of any kind."""
+
+from __future__ import annotations
+
+import io
+import logging
+import math
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import exifread
+
+from napari_invisp.sensor.record import Capture
+
+_Value = TypeVar("_Value")
+
+# Broken EXIF is common in RAW files and no news to the user.
+logging.getLogger("exifread").addHandler(logging.NullHandler())
+
+
+def read_exif(data: bytes) -> tuple[str, str, Capture]:
+    """Read camera and capture facts.
+
+    Nothing in a file's EXIF makes this fail: what is missing, broken or of an unknown format is
+    left empty.
+
+    Parameters
+    ----------
+    data
+        The whole RAW file, or its beginning.
+
+    Returns
+    -------
+    make, model : str
+        The camera, empty if unknown.
+    capture : Capture
+        What is known about the exposure.
+    """
+    try:
+        tags = exifread.process_file(io.BytesIO(data), details=False, extract_thumbnail=False)
+    except Exception:  # exifread meets broken files with all kinds of exceptions
+        tags = {}
+
+    def find(convert: Callable[[Any], _Value | None], *names: str) -> _Value | None:
+        for name in names:
+            try:
+                value = convert(tags[name].values)
+            except (KeyError, AttributeError, IndexError, TypeError, ValueError, ArithmeticError):
+                continue
+            if value is not None:
+                return value
+        return None
+
+    capture = Capture(
+        taken=find(_date, "EXIF DateTimeOriginal", "Image DateTimeOriginal", "Image DateTime"),
+        exposure_time=find(_positive, "EXIF ExposureTime", "Image ExposureTime"),
+        f_number=find(_positive, "EXIF FNumber", "Image FNumber"),
+        iso=find(_iso, "EXIF ISOSpeedRatings", "EXIF RecommendedExposureIndex", "EXIF ISOSpeed"),
+        focal_length=find(_positive, "EXIF FocalLength", "Image FocalLength"),
+        exposure_bias=find(_number, "EXIF ExposureBiasValue", "Image ExposureBiasValue"),
+        lens=find(_text, "EXIF LensModel"),
+        artist=find(_text, "Image Artist"),
+        copyright=find(_text, "Image Copyright"),
+    )
+    make = find(_text, "Image Make") or ""
+    # 0xC615 is DNG's LocalizedCameraModel.
+    model = find(_text, "Image Model", "Image Tag 0xC615") or ""
+    return make, model, capture
+
+
+def _text(values: Any) -> str | None:
+    text = values if isinstance(values, str) else bytes(values).decode("utf-8", "replace")
+    return text.split("\0")[0].strip() or None
+
+
+def _date(values: Any) -> str | None:
+    text = _text(values) or ""
+    return text if re.fullmatch(r"[12]\d{3}:\d\d:\d\d \d\d:\d\d:\d\d", text) else None
+
+
+def _number(values: Any) -> float | None:
+    number = float(values[0])
+    return number if math.isfinite(number) else None
+
+
+def _positive(values: Any) -> float | None:
+    number = _number(values)
+    return number if number is not None and number > 0 else None
+
+
+def _iso(values: Any) -> int | None:
+    # 65535 says that the true value did not fit and stands in another tag.
+    iso = int(values[0])
+    return iso if 0 < iso != 65535 else None

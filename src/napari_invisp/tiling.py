@@ -1,0 +1,100 @@
+"""Working through a frame in tiles, with progress and cancellation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from napari_invisp.errors import Cancelled
+
+#: Called with what is being done, how much of it is done, and how much there is.
+Progress = Callable[[str, int, int], None]
+#: Called between steps; true means stop.
+CancelCheck = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One piece of a frame.
+
+    Attributes
+    ----------
+    rows, columns
+        The part of the frame that this tile answers for.
+    outer_rows, outer_columns
+        The part that the model has to see: the same and the halo around it, within the frame.
+    """
+
+    rows: slice
+    columns: slice
+    outer_rows: slice
+    outer_columns: slice
+
+    @property
+    def inner(self) -> tuple[slice, slice]:
+        """Where ``rows`` and ``columns`` lie within the outer part."""
+        top = self.rows.start - self.outer_rows.start
+        left = self.columns.start - self.outer_columns.start
+        return (
+            slice(top, top + self.rows.stop - self.rows.start),
+            slice(left, left + self.columns.stop - self.columns.start),
+        )
+
+
+def tiles(height: int, width: int, size: int, halo: int) -> list[Tile]:
+    """Cover a frame with tiles, in reading order.
+
+    Parameters
+    ----------
+    height, width
+        Of the frame, in pixels.
+    size
+        Side of a tile without its halo; made even, so that every tile starts at the same CFA site.
+    halo
+        Receptive half-width of the model; made even too.
+    """
+    size += size % 2
+    halo += halo % 2
+
+    def cuts(length: int) -> list[tuple[slice, slice]]:
+        return [
+            (
+                slice(start, min(start + size, length)),
+                slice(max(0, start - halo), min(start + size + halo, length)),
+            )
+            for start in range(0, length, size)
+        ]
+
+    return [
+        Tile(rows, columns, outer_rows, outer_columns)
+        for rows, outer_rows in cuts(height)
+        for columns, outer_columns in cuts(width)
+    ]
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """The caller's two callbacks; both may be left out."""
+
+    progress: Progress | None = None
+    cancelled: CancelCheck | None = None
+
+    def step(self, stage: str, done: int, total: int) -> None:
+        """Report progress.
+
+        Raises
+        ------
+        Cancelled
+            The caller asked to stop.
+        """
+        if self.progress is not None:
+            self.progress(stage, done, total)
+        if self.cancelled is not None and self.cancelled():
+            raise Cancelled(stage)
+
+    def through(self, stage: str, pieces: Sequence[Tile]) -> Iterator[Tile]:
+        """Give one tile after the other, reporting before each and at the end."""
+        for done, piece in enumerate(pieces):
+            self.step(stage, done, len(pieces))
+            yield piece
+        self.step(stage, len(pieces), len(pieces))

@@ -1,0 +1,87 @@
+"""The physics chain: exact both ways over all that a sensor can give, neutral where it saturates."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_invisp.errors import CheckpointError, SettingsError
+from napari_invisp.flow.headroom import fit, from_metadata
+from napari_invisp.flow.physics import Physics, PhysicsParameters
+from napari_invisp.flow.scene import Scene
+
+# XYZ → camera of bodies at the ends of LibRaw's table (saturated and flat dyes, old and new).
+MATRICES = {
+    "Canon EOS 30D": [0.6257, -0.0303, -0.1, -0.788, 1.5621, 0.2396, -0.1714, 0.1904, 0.7046],
+    "Nikon D5000": [0.7309, -0.1403, -0.0519, -0.8474, 1.6008, 0.2622, -0.2433, 0.2826, 0.8064],
+    "Sony ILCE-7M3": [0.7374, -0.2389, -0.0551, -0.5435, 1.3162, 0.2519, -0.1006, 0.1795, 0.6552],
+    "Panasonic GH5": [0.7641, -0.2336, -0.0605, -0.3218, 1.1299, 0.2187, -0.0485, 0.1338, 0.5121],
+    "Kodak DCS460": [1.0592, -0.2206, -0.0967, -0.1944, 1.1685, 0.0230, 0.2206, 0.0670, 0.1273],
+    "Leica M8": [0.7675, -0.2196, -0.0305, -0.5860, 1.4119, 0.1856, -0.2425, 0.4006, 0.6578],
+}
+SRGB_TO_XYZ = np.array(
+    [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]]
+)
+
+
+def camera_to_srgb(xyz_to_camera: list[float]) -> tuple[tuple[float, float, float], ...]:
+    camera = np.array(xyz_to_camera).reshape(3, 3) @ SRGB_TO_XYZ
+    camera /= camera.sum(1, keepdims=True)
+    return tuple(map(tuple, np.linalg.inv(camera).tolist()))
+
+
+@st.composite
+def scenes(draw: st.DrawFn) -> Scene:
+    red = draw(st.floats(0.9, 4.0))
+    blue = draw(st.floats(0.9, 4.5))
+    return Scene(
+        white_balance=(red, 1.0, blue),
+        camera_to_srgb=camera_to_srgb(MATRICES[draw(st.sampled_from(sorted(MATRICES)))]),
+        saturation=tuple(draw(st.floats(0.9, 1.1)) for _ in range(3)),
+    )
+
+
+def sensor_cube(scene: Scene, points: int) -> torch.Tensor:
+    """Every combination of sensor values from black to saturation, as balanced RGB."""
+    axis = torch.linspace(0, 1, points, dtype=torch.float64)
+    cube = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij")).reshape(1, 3, points, -1)
+    wb = torch.tensor(scene.white_balance, dtype=torch.float64)
+    return cube * (wb / wb.max() * torch.tensor(scene.saturation)).view(1, 3, 1, 1)
+
+
+@settings(deadline=None, max_examples=200)
+@given(scene=scenes(), headroom=st.floats(0, 1))
+def test_exact_inverse_over_the_cube_of_sensor_values(scene: Scene, headroom: float) -> None:
+    model = Physics(from_metadata(scene, headroom))
+    x = sensor_cube(scene, 13)
+    assert (model.inverse(model(x)) - x).abs().max() < 1e-9
+    single = x.float()
+    assert (model.inverse(model(single)) - single).abs().max() < 1e-4
+
+
+@settings(deadline=None, max_examples=15)
+@given(scene=scenes(), headroom=st.floats(0, 1), seed=st.integers(0, 99))
+def test_exact_inverse_with_parameters_fitted_to_a_picture(
+    scene: Scene, headroom: float, seed: int
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    x = sensor_cube(scene, 13)
+    sample = x.reshape(3, -1).float() * torch.rand((1, x[0, 0].numel()), generator=generator)
+    model = Physics(fit(scene, sample, headroom))
+    assert (model.inverse(model(x)) - x).abs().max() < 1e-9
+    assert (model.inverse(model(x.float())) - x.float()).abs().max() < 1e-4
+
+
+@settings(deadline=None, max_examples=200)
+@given(scene=scenes(), headroom=st.floats(0, 1))
+def test_saturated_pixels_come_out_neutral(scene: Scene, headroom: float) -> None:
+    model = Physics(from_metadata(scene, headroom))
+    wb = torch.tensor(scene.white_balance, dtype=torch.float64)
+    saturated = (wb / wb.max() * torch.tensor(scene.saturation)).view(1, 3, 1, 1)
+    code = (model(saturated) * 255).round().flatten()
+    assert code.max() == code.min()
+    if min(scene.saturation) >= 1:
+        assert code.min() == 255
