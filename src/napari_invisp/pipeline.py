@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from importlib.metadata import version
 from typing import Any
@@ -149,10 +149,13 @@ class Pipeline:
             scene_of(record_seen), _sample(counts, scale, profile), self.settings.headroom
         ).to(device)
         rgb = np.empty(counts.shape, np.uint8)
-        for tile in self._tiles("rendering", record, model, self.settings):
+
+        def render_tile(tile: Tile) -> None:
             x = _tensor(counts[tile.outer_rows, tile.outer_columns], device).mul_(scale)
-            y = self._run(model.forward, _to_network(x, profile), tile)
-            rgb[tile.rows, tile.columns] = _to_codes(y, profile)
+            y = model.forward(_to_network(x, profile))
+            rgb[tile.rows, tile.columns] = _to_codes(y[..., *tile.inner], profile)
+
+        self._through("rendering", record, model, device, self.settings, render_tile)
         return Rendering(rgb, record, model, self.settings, device.type)
 
     # -- sRGB → JPEG --------------------------------------------------------------------------
@@ -262,10 +265,13 @@ class Pipeline:
         profile = network.profile
         seen = with_levels(record, profile)
         mosaic = np.empty((height, width), np.uint16)
-        for tile in self._tiles("recovering", record, network, settings):
+
+        def recover_tile(tile: Tile) -> None:
             y = _tensor(jpeg.rgb[tile.outer_rows, tile.outer_columns], device).div_(255)
-            x = self._run(network.recover, y, tile)
+            x = network.recover(y)[..., *tile.inner]
             mosaic[tile.rows, tile.columns] = _to_mosaic(_from_network(x, profile), seen)
+
+        self._through("recovering", record, network, device, settings, recover_tile)
         return Recovery(
             record=record.replace(mosaic=mosaic),
             jpeg=jpeg,
@@ -309,19 +315,23 @@ class Pipeline:
             self._notify(note)
         return device
 
-    def _tiles(
-        self, stage: str, record: RawRecord, model: InvertibleISP, settings: ComputeSettings
-    ) -> Iterator[Tile]:
-        size = settings.tile or model.tile
-        pieces = tiles(record.height, record.width, size, model.halo)
-        return self._watcher.through(stage, pieces)
-
-    @staticmethod
-    @torch.inference_mode()
-    def _run(direction: Callable[[Tensor], Tensor], values: Tensor, tile: Tile) -> Tensor:
-        """Run a model one way over the outer part of a tile, and keep the inner one."""
-        result: Tensor = direction(values)
-        return result[..., tile.inner[0], tile.inner[1]]
+    def _through(
+        self,
+        stage: str,
+        record: RawRecord,
+        model: InvertibleISP,
+        device: torch.device,
+        settings: ComputeSettings,
+        work: Callable[[Tile], None],
+    ) -> None:
+        """Work through a frame in tiles."""
+        pieces = tiles(record.height, record.width, settings.tile or model.tile, model.halo)
+        # Pointwise models make many small operations: whole tiles at once use the cores better
+        # than each operation spread over them.
+        threads = torch.get_num_threads()
+        workers = threads if device.type == "cpu" and model.halo == 0 else 1
+        self._watcher.through(stage, pieces, torch.inference_mode()(work), workers)
+        torch.set_num_threads(threads)
 
 
 def identity(model: InvertibleISP) -> str | None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+
+import torch
 
 from napari_invisp.errors import Cancelled
 
@@ -92,9 +96,44 @@ class Watcher:
         if self.cancelled is not None and self.cancelled():
             raise Cancelled(stage)
 
-    def through(self, stage: str, pieces: Sequence[Tile]) -> Iterator[Tile]:
-        """Give one tile after the other, reporting before each and at the end."""
-        for done, piece in enumerate(pieces):
-            self.step(stage, done, len(pieces))
-            yield piece
+    def through(
+        self, stage: str, pieces: Sequence[Tile], work: Callable[[Tile], None], workers: int = 1
+    ) -> None:
+        """Work on every piece, reporting before each and at the end.
+
+        Parameters
+        ----------
+        stage
+            What progress reports call it.
+        pieces
+            What to work on, in this order.
+        work
+            Called with each piece.
+        workers
+            Pieces that are worked on at a time, each in a thread with one torch thread of its own.
+
+        Raises
+        ------
+        Cancelled
+            The caller asked to stop; no piece is begun after that.
+        """
+        if workers == 1:
+            for done, piece in enumerate(pieces):
+                self.step(stage, done, len(pieces))
+                work(piece)
+        else:
+            with ThreadPoolExecutor(
+                workers, initializer=torch.set_num_threads, initargs=(1,)
+            ) as pool:
+                waiting = deque(pieces)
+                running: set[Future[None]] = set()
+                done = 0
+                while waiting or running:
+                    self.step(stage, done, len(pieces))
+                    while waiting and len(running) < 2 * workers:
+                        running.add(pool.submit(work, waiting.popleft()))
+                    finished, running = wait(running, return_when=FIRST_COMPLETED)
+                    for each in finished:
+                        each.result()
+                    done += len(finished)
         self.step(stage, len(pieces), len(pieces))

@@ -29,16 +29,17 @@ from napari_invisp.flow.scene import Scene, Triple
 from napari_invisp.flow.tone import encode_gamma
 
 #: λ at headroom ½.
-_BALANCED = 0.08
+_BALANCED = 0.07
 _P0 = 1e-4
 #: Pixels that a fit looks at, and the least share of a picture that is worth one.
-_SAMPLE = 3000
+_SAMPLE = 4000
 _WORTHWHILE = 1e-3
 #: Scale of what JPEG at Q 90, 4:2:2 leaves on R, G, B, in codes of 255, tails as of Student's t
 #: with three degrees of freedom.
 _NOISE = (1.4, 0.9, 1.3)
 
 _KNEES = (0.4, 0.5, 0.6, 0.7, 0.76, 0.82, 0.86, 0.89, 0.91, 0.93, 0.95, 0.97, 0.985)
+_STEPS = (-0.05, -0.025, -0.012, 0.012, 0.025, 0.05)
 _SHAPES = (0.3, 0.6, 0.8, 1.0)
 _THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.94, 0.97, 1.0)
 _SCALES = (0.9, 0.925, 0.95, 0.975, 1.0)
@@ -169,9 +170,8 @@ class _Search:
             self._side("high", 2)
             self._try(self._at(scale=s) for s in _SCALES)
             for c in self._bright:
-                near = (
-                    _KNEES if self._best.knees[c] not in _KNEES else _nearest(self._best.knees[c])
-                )
+                knee = self._best.knees[c]
+                near = [min(max(knee + step, _KNEES[0]), _KNEES[-1]) for step in _STEPS]
                 self._try(self._at(knees=_with(self._best.knees, c, k)) for k in near)
                 self._try(self._at(shapes=_with(self._best.shapes, c, s)) for s in _SHAPES)
             if self._bright:
@@ -194,11 +194,6 @@ class _Search:
             cost = self.cost(candidate)
             if cost < self._least:
                 self._best, self._least = candidate, cost
-
-
-def _nearest(knee: float) -> tuple[float, ...]:
-    at = _KNEES.index(knee)
-    return _KNEES[max(0, at - 2) : at + 3]
 
 
 def _with(values: Triple, index: int, value: float) -> Triple:

@@ -131,6 +131,7 @@ class Physics(InvertibleISP):
 
     name = "physics"
     halo = 0
+    tile = 256
     profile = PROFILES["physics"]
 
     def __init__(self, chain: PhysicsParameters = NEUTRAL) -> None:
@@ -143,6 +144,9 @@ class Physics(InvertibleISP):
         self._roll_offs = [
             RollOff(knee, top, shape, ceiling=WHITE)
             for knee, top, shape in zip(chain.knees, scene.tops, chain.shapes, strict=True)
+        ]
+        self._knees = [
+            float(decode_gamma(torch.tensor(r.start, dtype=torch.float64))) for r in self._roll_offs
         ]
         self._low = GamutCompression(*chain.low)
         self._high = GamutCompression(*chain.high)
@@ -164,9 +168,9 @@ class Physics(InvertibleISP):
     def forward(self, x: Tensor) -> Tensor:
         """Render linear balanced RGB as sRGB; 255 times the result rounds to LibRaw's code."""
         u = x.flatten(2) * self.chain.scene.gain
-        for c, roll_off in enumerate(self._roll_offs):
+        for c, (roll_off, knee) in enumerate(zip(self._roll_offs, self._knees, strict=True)):
             channel = u[:, c]
-            if roll_off.active and bool((channel > self._linear_knee(roll_off)).any()):
+            if roll_off.active and float(channel.amax()) > knee:
                 u[:, c] = decode_gamma(roll_off.apply(encode_gamma(channel)))
         z = encode_gamma(self._matrix.to(u) @ u)
         z = self._low.apply(z)
@@ -194,16 +198,12 @@ class Physics(InvertibleISP):
         if trust[1]:
             z = z + (self._low.undo(z) - z) * trust[1]
         u = self._inverse.to(z) @ decode_gamma(z)
-        for c, roll_off in enumerate(self._roll_offs):
+        for c, (roll_off, knee) in enumerate(zip(self._roll_offs, self._knees, strict=True)):
             channel = u[:, c]
-            if roll_off.active and bool((channel > self._linear_knee(roll_off)).any()):
+            if roll_off.active and float(channel.amax()) > knee:
                 v = encode_gamma(channel)
                 opened = v + (roll_off.undo(v) - v) * trust[0]
                 opened = torch.where(v > saturated_from, roll_off.top, opened)
                 u[:, c] = decode_gamma(opened)
         x: Tensor = u / self.chain.scene.gain
         return x.view_as(y)
-
-    @staticmethod
-    def _linear_knee(roll_off: RollOff) -> float:
-        return float(decode_gamma(torch.tensor(roll_off.start, dtype=torch.float64)))

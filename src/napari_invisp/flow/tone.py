@@ -39,6 +39,9 @@ def encode_gamma_of(linear: float) -> float:
     return float(encode_gamma(torch.tensor(linear, dtype=torch.float64)).item())
 
 
+# Below this, all channels are black and have no colour.
+_BLACK = 1e-6
+
 #: Bound on the slope of an inverse: what rounding and noise are multiplied with at the worst.
 STEEPEST = 16.0
 
@@ -146,35 +149,32 @@ class GamutCompression:
         extent = (room + (self.limit - 1)) / room
         return room, extent, extent.minimum(STEEPEST / extent).clamp_(min=1)
 
-    def _split(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Largest channel, distances beyond the knee, and where there are any to compress."""
-        m = z.amax(-2, keepdim=True)
-        safe = m.clamp(min=1e-6)
-        room = self._shoulder(m)[0]
-        beyond = (m - z).div_(safe).sub_(1 - room)
-        return m, safe, beyond, (beyond > 0) & (m > 1e-6)
+    def _concerns(self, z: Tensor, m: Tensor) -> bool:
+        """Whether any pixel can lie beyond its knee; cheap, and true rather too often."""
+        room = max(1 - self.threshold, (self.limit - 1) / (STEEPEST - 1))
+        return bool((z.amin(-2, keepdim=True) < m * room).any())
 
     def apply(self, z: Tensor) -> Tensor:
         """Compress ``(…, 3, N)`` values; 0 is black."""
-        if not self.active:
-            return z
-        m, safe, beyond, concerned = self._split(z)
-        if not bool(concerned.any()):
+        m = z.amax(-2, keepdim=True)
+        if not self.active or not self._concerns(z, m):
             return z
         room, extent, a = self._shoulder(m)
+        safe = m.clamp(min=_BLACK)
+        beyond = (m - z).div_(safe).sub_(1 - room)
         t = beyond.div(room * extent).clamp_(min=0)
         rolled = t.mul(a * room).div_(t.mul_(a - 1).add_(1)).add_(1 - room)
-        return torch.where(concerned, m - rolled.mul_(safe), z)
+        return torch.where((beyond > 0) & (m > _BLACK), m - rolled.mul_(safe), z)
 
     def undo(self, z: Tensor) -> Tensor:
         """Expand again."""
-        if not self.active:
-            return z
-        m, safe, beyond, concerned = self._split(z)
-        if not bool(concerned.any()):
+        m = z.amax(-2, keepdim=True)
+        if not self.active or not self._concerns(z, m):
             return z
         room, extent, a = self._shoulder(m)
+        safe = m.clamp(min=_BLACK)
+        beyond = (m - z).div_(safe).sub_(1 - room)
         q = beyond.div(room).clamp_(min=0)
         q = q.minimum(1 + 0.5 / (a - 1).clamp(min=1e-3))  # as in RollOff.undo
         t = q.div(q.mul(1 - a).add_(a)).mul_(room * extent).add_(1 - room)
-        return torch.where(concerned, m - t.mul_(safe), z)
+        return torch.where((beyond > 0) & (m > _BLACK), m - t.mul_(safe), z)
