@@ -27,7 +27,14 @@ from napari_invisp.sensor.libraw import demosaic_uint16
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.sensor.saturation import saturation
 from napari_invisp.settings import ComputeSettings, RenderSettings
-from napari_invisp.tiling import CancelCheck, Progress, Tile, Watcher, tiles
+from napari_invisp.tiling import (
+    CancelCheck,
+    Progress,
+    Tile,
+    Watcher,
+    single_threaded,
+    tiles,
+)
 
 # Pixels that a model may look at before it adapts to a picture.
 _SAMPLE = 200_000
@@ -145,9 +152,10 @@ class Pipeline:
         self._watcher.step("demosaicing", 1, 1)
 
         device = self._device()
-        model = model.conditioned(
-            scene_of(record_seen), _sample(counts, scale, profile), self.settings.headroom
-        ).to(device)
+        with single_threaded():  # thousands of operations on thousands of pixels
+            model = model.conditioned(
+                scene_of(record_seen), _sample(counts, scale, profile), self.settings.headroom
+            ).to(device)
         rgb = np.empty(counts.shape, np.uint8)
 
         def render_tile(tile: Tile) -> None:
@@ -307,7 +315,10 @@ class Pipeline:
                 f"{name} was rendered with other weights ({wanted['name']} {wanted['weights']}) "
                 f"than those of {asked} ({network.name} {identity(network)})"
             )
-        return network.remembering(wanted["memo"])
+        try:
+            return network.remembering(wanted["memo"])
+        except CheckpointError as error:
+            raise CapsuleError(f"{name}: its capsule is damaged ({error})") from error
 
     def _device(self, settings: ComputeSettings | None = None) -> torch.device:
         device, note = choose_device((settings or self.settings).device)
@@ -331,7 +342,6 @@ class Pipeline:
         threads = torch.get_num_threads()
         workers = threads if device.type == "cpu" and model.halo == 0 else 1
         self._watcher.through(stage, pieces, torch.inference_mode()(work), workers)
-        torch.set_num_threads(threads)
 
 
 def identity(model: InvertibleISP) -> str | None:

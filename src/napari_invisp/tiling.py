@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -76,6 +77,20 @@ def tiles(height: int, width: int, size: int, halo: int) -> list[Tile]:
     ]
 
 
+@contextmanager
+def single_threaded() -> Iterator[None]:
+    """Keep torch to one thread for as long as the block lasts.
+
+    Small operations lose more by waiting for one another than they gain from a second core.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 @dataclass(frozen=True)
 class Watcher:
     """The caller's two callbacks; both may be left out."""
@@ -122,9 +137,8 @@ class Watcher:
                 self.step(stage, done, len(pieces))
                 work(piece)
         else:
-            with ThreadPoolExecutor(
-                workers, initializer=torch.set_num_threads, initargs=(1,)
-            ) as pool:
+            one = {"initializer": torch.set_num_threads, "initargs": (1,)}
+            with single_threaded(), ThreadPoolExecutor(workers, **one) as pool:
                 waiting = deque(pieces)
                 running: set[Future[None]] = set()
                 done = 0

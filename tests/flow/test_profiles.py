@@ -77,7 +77,7 @@ def test_json_round_trip(profile: Profile) -> None:
         ("rounding", "up"),
         ("quality", 0),
         ("quality", 101),
-        ("quality", 90.5),
+        ("quality", 90.0),
         ("quality", True),
         ("subsampling", "4:1:1"),
     ],

@@ -16,7 +16,7 @@ class InvertibleConv1x1(nn.Module):
 
     ``L`` has a unit diagonal and ``lower`` below it; ``U`` has ``upper`` above its diagonal and
     ``sign_s · exp(log_s)`` on it. ``p`` and ``sign_s`` are fixed, so training cannot make ``W``
-    singular (Glow, section 3.2, as the paper's section 3.2 uses it).
+    singular (Glow, arXiv:1807.03039, section 3.2).
 
     Parameters
     ----------

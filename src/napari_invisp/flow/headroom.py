@@ -31,6 +31,8 @@ from napari_invisp.flow.tone import encode_gamma
 #: λ at headroom ½.
 _BALANCED = 0.07
 _P0 = 1e-4
+#: λ at headroom 1: enough to choose the better looking of two that keep as much.
+_LEAST = 3e-6
 #: Pixels that a fit looks at, and the least share of a picture that is worth one.
 _SAMPLE = 4000
 _WORTHWHILE = 1e-3
@@ -142,7 +144,7 @@ class _Search:
         self._target = (target * 256).floor().clamp(max=255)
         self._network_raw = x.clamp(0, 1) ** (1 / 2.2)
         self._share = share
-        self._price = _BALANCED * ((1 - headroom) / max(headroom, 0.01)) ** 2
+        self._price = _BALANCED * ((1 - headroom) / max(headroom, 0.01)) ** 2 + _LEAST
         tops = scene.tops
         bright = encode_gamma(x * scene.gain).amax(1) > 0.9
         self._bright = [c for c in range(3) if tops[c] > 1.01 and bool(bright[c])]

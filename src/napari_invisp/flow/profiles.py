@@ -88,7 +88,7 @@ class Profile:
         )
         need(_is_number(self.gamma) and self.gamma > 0, "gamma", "a positive number")
         need(
-            _is_number(self.quality) and self.quality in range(1, 101),
+            type(self.quality) is int and 1 <= self.quality <= 100,
             "quality",
             "a whole number from 1 to 100",
         )
