@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,6 +94,61 @@ def raw_psnr_linear(reference: RawRecord, candidate: RawRecord) -> float:
     return psnr(float(np.square(error, out=error).mean(dtype=np.float64)))
 
 
+def absolute_error(reference: RawRecord, candidate: RawRecord) -> NDArray[np.uint16]:
+    """Return |reference − candidate| at each site in DN, ``(H, W)`` uint16.
+
+    Raises
+    ------
+    RawFileError
+        They differ in size or pattern.
+    """
+    check_comparable(reference, candidate)
+    a, b = reference.mosaic, candidate.mosaic
+    return np.maximum(a, b) - np.minimum(a, b)
+
+
+@dataclass(frozen=True)
+class RawFidelity:
+    """How far a RAW is from the original.
+
+    Attributes
+    ----------
+    raw_psnr
+        dB on network RAW: see :func:`raw_psnr`.
+    raw_psnr_linear
+        dB on the normalised mosaic.
+    mean_abs_error, max_abs_error
+        In DN.
+    identical
+        Whether every sample is the same.
+    """
+
+    raw_psnr: float
+    raw_psnr_linear: float
+    mean_abs_error: float
+    max_abs_error: int
+    identical: bool
+
+
+def compare_raw(original: RawRecord, recovered: RawRecord) -> RawFidelity:
+    """Compare two RAW frames of one scene.
+
+    Raises
+    ------
+    RawFileError
+        They differ in size or CFA pattern.
+    """
+    error = absolute_error(original, recovered)
+    worst = int(error.max())
+    return RawFidelity(
+        raw_psnr=raw_psnr(original, recovered),
+        raw_psnr_linear=raw_psnr_linear(original, recovered),
+        mean_abs_error=float(error.mean(dtype=np.float64)),
+        max_abs_error=worst,
+        identical=worst == 0,
+    )
+
+
 def rgb_psnr(reference: NDArray[np.uint8], candidate: NDArray[np.uint8]) -> float:
     """PSNR between two 8-bit pictures of equal shape."""
     total = 0.0
@@ -113,23 +169,25 @@ def rgb_ssim(reference: NDArray[np.uint8], candidate: NDArray[np.uint8]) -> floa
         return float("nan")
     total = 0.0
     for outer, inner in _bands(height, 2 * pad):
-        _, similarity = structural_similarity(
+        similarity: NDArray[np.float64]
+        _, similarity = structural_similarity(  # type: ignore[no-untyped-call]
             reference[outer], candidate[outer], channel_axis=2, data_range=255, full=True
         )
         rows = np.arange(outer.start, outer.stop)[inner]
         kept = similarity[inner][(rows >= pad) & (rows < height - pad)]
         total += float(kept[:, pad : width - pad].sum(dtype=np.float64))
-    return total / ((height - 2 * pad) * (width - 2 * pad) * 3)
+    count: int = (height - 2 * pad) * (width - 2 * pad) * 3
+    return total / count
 
 
-def absolute_error(reference: RawRecord, candidate: RawRecord) -> NDArray[np.uint16]:
-    """Return |reference − candidate| at each site in DN, ``(H, W)`` uint16.
+def bits_per_pixel(size: int, record: RawRecord) -> float:
+    """Bits of a file of ``size`` bytes for each pixel of the frame (paper Eq. 11)."""
+    return 8 * size / record.mosaic.size
 
-    Raises
-    ------
-    RawFileError
-        They differ in size or pattern.
+
+def compression_ratio(size: int, record: RawRecord) -> float:
+    """How many times larger the packed samples are than a file of ``size`` bytes (paper Eq. 10).
+
+    The samples take ``H * W * b / 8`` bytes with ``b`` the RAW's bit depth.
     """
-    check_comparable(reference, candidate)
-    a, b = reference.mosaic, candidate.mosaic
-    return np.maximum(a, b) - np.minimum(a, b)
+    return record.mosaic.size * record.bit_depth / 8 / size

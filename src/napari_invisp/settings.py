@@ -80,7 +80,7 @@ class ComputeSettings:
             kind = type(each.default)
             if kind is not str and isinstance(value, bool | str):
                 raise SettingsError(f"{each.name} {value!r} is not a number")
-            if kind is int and value != int(value):
+            if kind is int and value % 1 != 0:  # true of infinity and NaN too
                 raise SettingsError(f"{each.name} {value:g} is not a whole number")
             control_of(each).check(each.name, value)
 

@@ -137,17 +137,21 @@ class Watcher:
                 self.step(stage, done, len(pieces))
                 work(piece)
         else:
-            one = {"initializer": torch.set_num_threads, "initargs": (1,)}
-            with single_threaded(), ThreadPoolExecutor(workers, **one) as pool:
+            pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
+            with single_threaded(), pool:
                 waiting = deque(pieces)
                 running: set[Future[None]] = set()
                 done = 0
-                while waiting or running:
-                    self.step(stage, done, len(pieces))
-                    while waiting and len(running) < 2 * workers:
-                        running.add(pool.submit(work, waiting.popleft()))
-                    finished, running = wait(running, return_when=FIRST_COMPLETED)
-                    for each in finished:
-                        each.result()
-                    done += len(finished)
+                try:
+                    while waiting or running:
+                        self.step(stage, done, len(pieces))
+                        while waiting and len(running) < 2 * workers:
+                            running.add(pool.submit(work, waiting.popleft()))
+                        finished, running = wait(running, return_when=FIRST_COMPLETED)
+                        for each in finished:
+                            each.result()
+                        done += len(finished)
+                except BaseException:
+                    pool.shutdown(cancel_futures=True)
+                    raise
         self.step(stage, len(pieces), len(pieces))

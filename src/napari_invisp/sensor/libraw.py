@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -41,6 +43,9 @@ _INTERPOLATE = _REFERENCE | {
 # Rows that are scaled at a time, so that what is in work stays in the processor's cache.
 _BAND = 64
 
+_STDERR = 2
+_stderr_lock = Lock()
+
 
 def read_file(path: Path) -> bytes:
     """Read a RAW file into memory.
@@ -61,6 +66,25 @@ def read_file(path: Path) -> bytes:
     if not data:
         raise RawFileError(f"{path} is empty")
     return data
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep off the standard error stream what LibRaw prints there besides failing."""
+    with _stderr_lock:
+        try:
+            kept = os.dup(_STDERR)
+        except OSError:  # a program without a console has none
+            yield
+            return
+        try:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, _STDERR)
+            os.close(nowhere)
+            yield
+        finally:
+            os.dup2(kept, _STDERR)
+            os.close(kept)
 
 
 @contextmanager
@@ -85,13 +109,15 @@ def opened(data: bytes) -> Iterator[rawpy.RawPy]:
     """
     with rawpy.RawPy() as raw:
         try:
-            raw.open_buffer(io.BytesIO(data))
+            with _quiet():
+                raw.open_buffer(io.BytesIO(data))
         except (rawpy.LibRawError, OSError) as error:
             raise RawFileError(
                 "is not a camera RAW file that LibRaw can read, or its beginning is damaged"
             ) from error
         try:
-            raw.unpack()
+            with _quiet():
+                raw.unpack()
         except (rawpy.LibRawUnsufficientMemoryError, rawpy.LibRawTooBigError) as error:
             raise RawFileError("needs more memory than LibRaw may take") from error
         except rawpy.LibRawError as error:
