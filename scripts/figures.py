@@ -5,9 +5,10 @@ Runs `napari-invisp evaluate`, keeps its JSON in results/, and puts its Markdown
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
+
+from napari_invisp import cli
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "results" / "real-files.md"
@@ -16,9 +17,10 @@ BEGIN, END = "<!-- begin: results/real-files.md -->\n", "<!-- end -->"
 
 def main(files: list[str]) -> None:
     """Measure and write."""
-    command = ["napari-invisp", "evaluate", *files, "--headroom", "0.5", "1", "--quality", "90"]
+    command = ["evaluate", *files, "--headroom", "0.5", "1", "--quality", "90"]
     for target in (TABLE, TABLE.with_suffix(".json")):
-        subprocess.run([*command, "-o", str(target)], check=True)
+        if cli.main([*command, "-o", str(target)]) != 0:
+            sys.exit(2)
     readme = ROOT / "README.md"
     before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
     after = rest.split(END, 1)[1]
