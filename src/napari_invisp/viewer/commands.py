@@ -1,0 +1,36 @@
+"""Commands for napari's menus and command palette."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from napari import Viewer
+from napari.utils.notifications import show_error
+
+from napari_invisp.viewer.layers import jpeg_path_of
+from napari_invisp.viewer.widget import WIDGET_NAME, InvispWidget, ask_for_jpeg
+
+
+def dock(viewer: Viewer) -> InvispWidget:
+    """Show the dock widget, and return it."""
+    docked, widget = viewer.window.add_plugin_dock_widget("napari-invisp", WIDGET_NAME)
+    docked.show()
+    docked.raise_()
+    return cast(InvispWidget, widget)
+
+
+def recover_layer(viewer: Viewer) -> None:
+    """Recover the RAW of the JPEG file that the selected layer was opened from."""
+    active = viewer.layers.selection.active
+    path = jpeg_path_of(active) if active is not None else None
+    if path is None:
+        show_error("select a layer that was opened from a JPEG file first")
+    else:
+        dock(viewer).recover_files([path])
+
+
+def recover_file(viewer: Viewer) -> None:
+    """Ask for a JPEG file and recover its RAW."""
+    path = ask_for_jpeg(None)
+    if path is not None:
+        dock(viewer).recover_files([path])

@@ -1,0 +1,189 @@
+"""The dock widget's controls, made from the fields of the settings."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from magicgui.widgets import ComboBox, Container, FloatSlider, Slider, SpinBox
+from magicgui.widgets.bases import ValueWidget
+from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QFileDialog,
+    QGroupBox,
+    QSlider,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_invisp.flow.zoo import MODELS
+from napari_invisp.settings import ComputeSettings, Control, RenderSettings, controls
+
+#: What object names of the plugin's widgets begin with.
+OBJECT_NAME = "napari-invisp"
+
+# Whole numbers within a range of more than this get a spin box instead of a slider.
+_SLIDER_STEPS = 100
+# Of the number beside a slider, in pixels; the slider gets the rest.
+_READOUT_WIDTH = 60
+# How long a control has to rest before its value counts.
+_REST_MS = 250
+# The choice of a model that asks for a file.
+_ASK = ""
+
+# Controls are shown in groups; what is in none of these belongs to rendering.
+_GROUPS = {
+    "JPEG": {"quality", "subsampling"},
+    "Computing": {each.name for each in fields(ComputeSettings)},
+}
+
+
+def named(widget: QWidget, name: str, help_text: str = "") -> None:
+    """Give a widget its object name, and a tooltip."""
+    widget.setObjectName(f"{OBJECT_NAME}.{name}")
+    if help_text:
+        widget.setToolTip(help_text)
+
+
+class Controls(QWidget):
+    """A control for each field of :class:`~napari_invisp.settings.RenderSettings`.
+
+    Labels, help, choices and ranges are those of the fields. :attr:`coding_changed` waits until a
+    control has come to rest: no signal while a slider is held.
+
+    Attributes
+    ----------
+    rendering_changed
+        A setting that the rendering depends on has another value.
+    coding_changed
+        A setting that only the JPEG depends on has another value.
+    """
+
+    rendering_changed = Signal()
+    coding_changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        named(self, "controls")
+        self._widgets: dict[str, ValueWidget] = {
+            each.name: _make(each.name, each.default, control)
+            for each, control in controls(RenderSettings)
+        }
+        groups: dict[str, list[ValueWidget]] = {"Rendering": [], **{name: [] for name in _GROUPS}}
+        for name, widget in self._widgets.items():
+            group = next((g for g, members in _GROUPS.items() if name in members), "Rendering")
+            groups[group].append(widget)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        boxes = [_box(title, members) for title, members in groups.items()]
+        for box, _ in boxes:
+            layout.addWidget(box)
+        # Qt shows the containers; Python has to keep them.
+        self._containers = [container for _, container in boxes]
+        for widget in groups["Rendering"]:
+            widget.changed.connect(self.rendering_changed.emit)
+        rest = _Rest(self, [w.native for w in groups["JPEG"]])
+        rest.over.connect(self.coding_changed)
+        for widget in groups["JPEG"]:
+            widget.changed.connect(rest.restart)
+
+    def __getitem__(self, name: str) -> ValueWidget:
+        """Return the control of the field ``name``."""
+        return self._widgets[name]
+
+    def settings(self) -> RenderSettings:
+        """Return what the controls say."""
+        values = {name: widget.value for name, widget in self._widgets.items()}
+        # A float slider counts in millionths, and rounds down.
+        values = {n: round(v, 3) if isinstance(v, float) else v for n, v in values.items()}
+        return RenderSettings(**values)
+
+
+class _Rest(QObject):
+    """Emits :attr:`over` once nothing has changed for a moment and no slider is held."""
+
+    over = Signal()
+
+    def __init__(self, parent: QWidget, natives: list[QWidget]) -> None:
+        super().__init__(parent)
+        self._sliders = [slider for native in natives for slider in native.findChildren(QSlider)]
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_REST_MS)
+        self._timer.timeout.connect(self._look)
+
+    def restart(self) -> None:
+        self._timer.start()
+
+    def _look(self) -> None:
+        if any(slider.isSliderDown() for slider in self._sliders):
+            self._timer.start()
+        else:
+            self.over.emit()
+
+
+def _make(name: str, default: Any, control: Control) -> ValueWidget:
+    common: dict[str, Any] = {"name": name, "label": control.label, "tooltip": control.help}
+    if name == "model":
+        widget: ValueWidget = _model_box(default, common)
+    elif control.choices is not None:
+        widget = ComboBox(choices=control.choices, value=default, **common)
+    else:
+        limits: dict[str, Any] = {"min": control.minimum, "max": control.maximum}
+        if isinstance(default, float):
+            widget = FloatSlider(value=default, step=0.05, **limits, **common)
+        elif limits["max"] - limits["min"] <= _SLIDER_STEPS:
+            widget = Slider(value=default, **limits, **common)
+        else:
+            widget = SpinBox(value=default, **limits, **common)
+    named(widget.native, name, control.help)
+    for part in widget.native.children():
+        if isinstance(part, QSlider | QAbstractSpinBox):
+            named(part, f"{name}.{type(part).__name__}", control.help)
+        if isinstance(part, QAbstractSpinBox):
+            part.setMaximumWidth(_READOUT_WIDTH)
+    return widget
+
+
+def _model_box(default: str, common: dict[str, Any]) -> ComboBox:
+    """Make a box of the named models and the checkpoints that were opened; the last entry asks."""
+    paths: list[str] = []
+
+    def choices(_: Any) -> list[tuple[str, str]]:
+        files = [(Path(path).name, path) for path in paths]
+        return [*((name, name) for name in MODELS), *files, ("Checkpoint file…", _ASK)]
+
+    box = ComboBox(choices=choices, value=default, **common)
+    chosen = default
+
+    def choose(value: str) -> None:
+        nonlocal chosen
+        if value == _ASK:
+            path, _ = QFileDialog.getOpenFileName(
+                box.native, "Open a checkpoint", "", "Checkpoints (*.safetensors *.pth *.pt)"
+            )
+            if path and path not in paths:
+                paths.append(path)
+            with box.changed.blocked():
+                box.reset_choices()
+                box.value = chosen
+            if path:
+                box.value = path
+        else:
+            chosen = value
+
+    box.changed.connect(choose)
+    return box
+
+
+def _box(title: str, widgets: list[ValueWidget]) -> tuple[QGroupBox, Container]:
+    box = QGroupBox(title)
+    named(box, f"group.{title}")
+    container = Container(widgets=widgets, labels=True)
+    container.margins = (0, 0, 0, 0)
+    named(container.native, f"container.{title}")
+    layout = QVBoxLayout(box)
+    layout.addWidget(container.native)
+    return box, container

@@ -1,0 +1,219 @@
+"""What the plugin's layers look like, and what they say about themselves.
+
+Every layer shows the frame *as the sensor stored it*, so that row and column of a value under the
+cursor are those of its CFA site, in pictures and mosaics alike. The layer's ``affine`` turns it
+upright on the canvas. Layers are multiscale; level 0 holds the pixels themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_invisp.metrics import absolute_error, network_raw
+from napari_invisp.sensor.record import RawRecord
+from napari_invisp.viewer.pyramids import pyramid
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+
+#: Where ``layer.metadata`` holds what this plugin knows about a layer: a dict with these keys.
+METADATA_KEY = "napari_invisp"
+#: What the layer shows: a :class:`Kind`.
+KIND = "kind"
+#: The :class:`~napari_invisp.sensor.record.RawRecord` that it shows, in whatever form.
+RECORD = "record"
+#: Of layers that come from a file: its path, a string.
+SOURCE = "source"
+#: Of results: the record of the RAW layer that they were made from.
+ORIGINAL = "original"
+#: Of rendered sRGB: the :class:`~napari_invisp.pipeline.Rendering`.
+RENDERING = "rendering"
+#: Of rendered sRGB and of JPEG: the :class:`~napari_invisp.viewer.jobs.Figures` of the JPEG.
+FIGURES = "figures"
+#: Of results: how they were made.
+MODEL, HEADROOM, QUALITY, SUBSAMPLING = "model", "headroom", "quality", "subsampling"
+
+#: Suffixes of JPEG files, lower case.
+JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe")
+
+#: Data, arguments and type of a layer, as napari takes them from plugins.
+LayerData = tuple[list[NDArray[Any]], dict[str, Any], str]
+
+# A mosaic is linear and would look almost black on a screen, which expects gamma-encoded values.
+_MOSAIC_GAMMA = 1 / 2.2
+# Of the error map; the few largest errors would leave the rest of it black.
+_BRIGHTEST = 99.5
+
+
+class Kind(StrEnum):
+    """What a layer shows; the value completes its name."""
+
+    RAW = "(bilinear)"
+    MOSAIC = "mosaic"
+    RENDERED = "rendered sRGB"
+    JPEG = "JPEG"
+    RECOVERED_MOSAIC = "recovered RAW"
+    RECOVERED = "recovered RAW (bilinear)"
+    ERROR = "RAW error"
+
+
+#: Kinds whose values are the sensor counts of their record.
+MOSAICS = (Kind.MOSAIC, Kind.RECOVERED_MOSAIC)
+
+
+def facts_of(layer: Layer) -> dict[str, Any]:
+    """Return what this plugin knows about a layer; empty if the layer is none of its own."""
+    facts = layer.metadata.get(METADATA_KEY)
+    return facts if isinstance(facts, dict) else {}
+
+
+def raw_of(layer: Layer) -> RawRecord | None:
+    """Return the RAW that a layer belongs to: for a result, the one that it was made from."""
+    facts = facts_of(layer)
+    record = facts.get(ORIGINAL, facts.get(RECORD))
+    return record if isinstance(record, RawRecord) else None
+
+
+def jpeg_path_of(layer: Layer) -> Path | None:
+    """Return the path of the JPEG file that a layer was opened from, if it was."""
+    source = facts_of(layer).get(SOURCE) or layer.source.path
+    path = Path(source) if source else None
+    return path if path is not None and path.suffix.lower() in JPEG_SUFFIXES else None
+
+
+def base_name(layer: Layer) -> str:
+    """Return what to call results made from a RAW layer."""
+    name: str = layer.name
+    return name.removesuffix(f" {Kind.MOSAIC}").removesuffix(f" {Kind.RAW}")
+
+
+def find_layer(layers: Iterable[Layer], facts: dict[str, Any]) -> Layer | None:
+    """Find the layer that a result replaces, whatever it is called now.
+
+    Parameters
+    ----------
+    layers
+        Where to look.
+    facts
+        Of the result: it replaces the layer of its kind that was made from the same RAW layer or,
+        where there is none, from the same file.
+    """
+    for layer in layers:
+        known = facts_of(layer)
+        if known.get(KIND) != facts[KIND]:
+            continue
+        if ORIGINAL in facts or ORIGINAL in known:
+            if known.get(ORIGINAL) is facts.get(ORIGINAL):
+                return layer
+        elif known.get(SOURCE) == facts.get(SOURCE):
+            return layer
+    return None
+
+
+def upright(orientation: int, shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Return the affine that turns a stored frame upright.
+
+    Parameters
+    ----------
+    orientation
+        EXIF orientation: 1, 3, 6 or 8.
+    shape
+        Rows and columns as stored.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(3, 3)``, homogeneous (row, column) as stored → on the canvas. The turned frame starts
+        at (0, 0) again.
+    """
+    last_row, last_column = shape[0] - 1, shape[1] - 1
+    rows = {
+        1: [[1, 0, 0], [0, 1, 0]],
+        3: [[-1, 0, last_row], [0, -1, last_column]],
+        6: [[0, 1, 0], [-1, 0, last_row]],
+        8: [[0, -1, last_column], [1, 0, 0]],
+    }
+    return np.array([*rows[orientation], [0, 0, 1]], np.float64)
+
+
+def raw_layers(
+    record: RawRecord, base: str, facts: dict[str, Any], recovered: bool = False
+) -> list[LayerData]:
+    """Make the two layers that show a RAW: its hidden mosaic, and the bilinear visualization.
+
+    Parameters
+    ----------
+    record
+        The RAW.
+    base
+        What layer names begin with.
+    facts
+        What else the metadata say.
+    recovered
+        Whether it was recovered from a JPEG.
+    """
+    of_mosaic = Kind.RECOVERED_MOSAIC if recovered else Kind.MOSAIC
+    of_picture = Kind.RECOVERED if recovered else Kind.RAW
+    mosaic = {
+        "name": f"{base} {of_mosaic}",
+        "contrast_limits": (float(record.black.min()), record.white),
+        "gamma": _MOSAIC_GAMMA,
+        "colormap": "gray",
+        "visible": False,
+    }
+    # Shown as white from where the first channel saturates, so that highlights are not pink.
+    white = 255 * float(record.balance.min()) ** (1 / 2.2)
+    picture = {
+        "name": f"{base} {of_picture}" if recovered else base,
+        "contrast_limits": (0.0, white),
+        "rgb": True,
+    }
+    eight_bit = np.rint(network_raw(record) * 255).astype(np.uint8)
+    return [
+        _layer(record.mosaic, record, mosaic, facts | {KIND: of_mosaic}),
+        _layer(eight_bit, record, picture, facts | {KIND: of_picture}),
+    ]
+
+
+def picture_layer(
+    rgb: NDArray[np.uint8], record: RawRecord, base: str, kind: Kind, facts: dict[str, Any]
+) -> LayerData:
+    """Make the layer of an 8-bit picture, ``(H, W, 3)``, in the sensor's orientation."""
+    look = {"name": f"{base} {kind}", "contrast_limits": (0, 255), "rgb": True}
+    return _layer(rgb, record, look, facts | {KIND: kind})
+
+
+def error_layer(
+    original: RawRecord, recovered: RawRecord, base: str, facts: dict[str, Any]
+) -> LayerData:
+    """Make the hidden map of the absolute difference in DN.
+
+    Its contrast goes up to the 99.5th percentile, rounded up, so that a few large errors do not
+    leave the rest black.
+    """
+    error = absolute_error(original, recovered)
+    brightest = max(1.0, float(np.ceil(np.percentile(error, _BRIGHTEST))))
+    look = {
+        "name": f"{base} {Kind.ERROR}",
+        "contrast_limits": (0.0, brightest),
+        "colormap": "inferno",
+        "visible": False,
+    }
+    return _layer(error, recovered, look, facts | {KIND: Kind.ERROR})
+
+
+def _layer(
+    pixels: NDArray[Any], record: RawRecord, look: dict[str, Any], facts: dict[str, Any]
+) -> LayerData:
+    arguments = look | {
+        "multiscale": True,
+        "affine": upright(record.orientation, record.mosaic.shape),
+        "metadata": {METADATA_KEY: {RECORD: record} | facts},
+    }
+    return pyramid(pixels), arguments, "image"

@@ -1,0 +1,148 @@
+"""Long work beside the window: one thread a run, one run at a time, cancelled at once."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import torch
+from qtpy.QtCore import QObject, Qt, Signal  # type: ignore[attr-defined]
+
+from napari_invisp.errors import Cancelled
+
+#: What the threads are called.
+THREAD_NAME = "napari-invisp run"
+
+# Runs of all windows take turns: a cancelled one may still be busy with its last tile.
+_turn = threading.Lock()
+
+
+class Report:
+    """What work is given to report to whoever started it; may be used from any thread."""
+
+    def __init__(self, send: Callable[[Report, str, tuple[Any, ...]], None]) -> None:
+        self._send = send
+        self._stop = threading.Event()
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """Say how far the work is; a :data:`~napari_invisp.tiling.Progress`."""
+        self._send(self, "progressed", (stage, done, total))
+
+    def notify(self, sentence: str) -> None:
+        """Say something that the user should read."""
+        self._send(self, "noticed", (sentence,))
+
+    def cancelled(self) -> bool:
+        """Tell whether to stop; a :data:`~napari_invisp.tiling.CancelCheck`."""
+        return self._stop.is_set()
+
+    def cancel(self) -> None:
+        """Ask the work to stop."""
+        self._stop.set()
+
+    def run(self, work: Work) -> None:
+        """Do the work, in this thread, and send what becomes of it."""
+        ending: tuple[str, tuple[Any, ...]] = ("cancelled", ())
+        try:
+            with _turn, _a_core_to_spare():
+                if not self.cancelled():
+                    for result in work(self):
+                        self._send(self, "produced", (result,))
+                    ending = ("finished", ())
+        except Cancelled:
+            pass
+        except Exception as error:
+            ending = ("failed", (error,))
+        self._send(self, *ending)
+
+
+#: Work gives its results one after the other.
+Work = Callable[[Report], Iterator[Any]]
+
+
+class Runner(QObject):
+    """Runs work in threads; its signals are emitted in the thread that it was made in.
+
+    Starting a run cancels the one before. Each run ends with one of ``finished``, ``failed`` and
+    ``cancelled``, and nothing is heard of it after that, even if its thread takes until the end
+    of a tile to stop.
+
+    Attributes
+    ----------
+    progressed
+        Stage, steps done, steps in all.
+    noticed
+        A sentence that the user should read.
+    produced
+        A result of the run.
+    finished
+        All is done.
+    failed
+        The exception that ended the run.
+    cancelled
+        The run was told to stop.
+    """
+
+    progressed = Signal(str, int, int)
+    noticed = Signal(str)
+    produced = Signal(object)
+    failed = Signal(object)
+    finished = Signal()
+    cancelled = Signal()
+
+    _sent = Signal(object, str, tuple)
+    # Qt objects must not vanish in a thread that is not theirs, so each runner stays until its
+    # threads have ended.
+    _busy: ClassVar[dict[Report, Runner]] = {}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._current: Report | None = None
+        self._sent.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
+
+    @property
+    def running(self) -> bool:
+        """Whether a run is going on that has not been cancelled."""
+        return self._current is not None
+
+    def start(self, work: Work) -> None:
+        """Cancel what is going on and run ``work`` in a thread."""
+        self.cancel()
+        report = self._current = Report(self._sent.emit)
+        self._busy[report] = self
+        threading.Thread(target=report.run, args=(work,), name=THREAD_NAME).start()
+
+    def cancel(self) -> None:
+        """Stop the run that is going on, if any."""
+        if self.abandon():
+            self.cancelled.emit()
+
+    def abandon(self) -> bool:
+        """Stop the run that is going on without a signal, and tell whether there was one."""
+        report, self._current = self._current, None
+        if report is not None:
+            report.cancel()
+        return report is not None
+
+    def _deliver(self, report: Report, signal: str, arguments: tuple[Any, ...]) -> None:
+        over = signal in ("finished", "failed", "cancelled")
+        if over:
+            self._busy.pop(report)
+        if report is self._current:
+            if over:
+                self._current = None
+            getattr(self, signal).emit(*arguments)
+
+
+@contextmanager
+def _a_core_to_spare() -> Iterator[None]:
+    """Leave one core to the window while the models run."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(min(before, max(1, (os.cpu_count() or 1) - 1)))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,463 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.utils.notifications import notification_manager
+from pytestqt.qtbot import QtBot
+from qtpy.QtWidgets import QFileDialog
+from records import make_smooth_record
+
+from napari_invisp.metrics import raw_psnr, rgb_psnr
+from napari_invisp.pipeline import Pipeline
+from napari_invisp.sensor.dng import write_dng
+from napari_invisp.sensor.libraw import reference_srgb
+from napari_invisp.sensor.reading import read_raw
+from napari_invisp.sensor.record import RawRecord
+from napari_invisp.settings import RenderSettings
+from napari_invisp.viewer.layers import FIGURES, RECORD, RENDERING, facts_of, raw_of
+from napari_invisp.viewer.widget import InvispWidget
+
+PLUGIN = "napari-invisp"
+RESULTS = (
+    "scene RAW error",
+    "scene recovered RAW",
+    "scene recovered RAW (bilinear)",
+    "scene rendered sRGB",
+)
+
+
+@pytest.fixture
+def widget(qtbot: QtBot, viewer: ViewerModel, monkeypatch: pytest.MonkeyPatch) -> InvispWidget:
+    monkeypatch.setattr("napari_invisp.viewer.controls._REST_MS", 1)
+    widget = InvispWidget(viewer)
+    qtbot.addWidget(widget)
+    return widget
+
+
+@pytest.fixture
+def finish(qtbot: QtBot, widget: InvispWidget) -> Callable[[], None]:
+    def wait() -> None:
+        qtbot.waitUntil(lambda: not widget.running, timeout=20_000)
+
+    return wait
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the user was told, as 'severity: sentence'."""
+    sentences: list[str] = []
+
+    def note(event: object) -> None:
+        sentences.append(f"{event.severity}: {event.message}")
+
+    notification_manager.notification_ready.connect(note)
+    yield sentences
+    notification_manager.notification_ready.disconnect(note)
+
+
+class Gate:
+    """Holds runs back when they are about to render, until it is opened."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.open, self.reached = threading.Event(), threading.Event()
+        self.renders = 0
+        original = Pipeline.render
+
+        def render(pipeline: Pipeline, record: RawRecord):
+            self.renders += 1
+            self.reached.set()
+            assert self.open.wait(20)
+            return original(pipeline, record)
+
+        monkeypatch.setattr(Pipeline, "render", render)
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
+    return Gate(monkeypatch)
+
+
+def names(viewer: ViewerModel) -> list[str]:
+    return [layer.name for layer in viewer.layers]
+
+
+def test_without_a_raw_there_is_nothing_to_do(widget: InvispWidget) -> None:
+    for button in (
+        widget.render_button,
+        widget.recover_button,
+        widget.cancel_button,
+        widget.save_jpeg_button,
+        widget.save_dng_button,
+    ):
+        assert not button.isEnabled()
+    assert "Open a camera RAW file" in widget.note.text()
+
+
+def test_rendering_adds_four_layers_that_belong_together(
+    viewer: ViewerModel, widget: InvispWidget, finish: Callable[[], None], dng: Path
+) -> None:
+    viewer.open(dng, plugin=PLUGIN)
+    record = raw_of(viewer.layers["scene"])
+    widget.render_button.click()
+    finish()
+    assert names(viewer) == ["scene mosaic", "scene", *RESULTS]
+    error, mosaic, picture, rendered = (viewer.layers[name] for name in RESULTS)
+    recovered = facts_of(mosaic)[RECORD]
+    assert (error.data[0].shape, error.data[0].dtype) == ((96, 128), np.uint16)
+    assert (mosaic.data[0].shape, mosaic.data[0].dtype) == ((96, 128), np.uint16)
+    assert (picture.data[0].shape, picture.data[0].dtype) == ((96, 128, 3), np.uint8)
+    assert (rendered.data[0].shape, rendered.data[0].dtype) == ((96, 128, 3), np.uint8)
+    np.testing.assert_array_equal(
+        error.data[0], np.abs(mosaic.data[0].astype(int) - record.mosaic.astype(int))
+    )
+    assert error.colorbar.visible
+    for layer in viewer.layers:
+        np.testing.assert_array_equal(layer.affine, viewer.layers["scene"].affine)
+
+    figures = facts_of(rendered)[FIGURES]
+    assert figures.raw_psnr == pytest.approx(raw_psnr(record, recovered))
+    assert figures.rgb_psnr == pytest.approx(
+        rgb_psnr(reference_srgb(record), np.asarray(rendered.data[0]))
+    )
+    assert figures.bpp == pytest.approx(8 * figures.jpeg_bytes / (96 * 128))
+    assert widget.figures["jpeg_bytes"].text() == f"{figures.jpeg_bytes:,} bytes"
+    assert widget.figures["raw_psnr"].text() == f"{figures.raw_psnr:.2f} dB"
+    assert widget.result_box.title() == "Result at quality 90, 4:2:2"
+    assert widget.stage.text().startswith("Done in")
+
+
+def test_another_quality_encodes_again_but_never_renders(
+    qtbot: QtBot,
+    viewer: ViewerModel,
+    widget: InvispWidget,
+    finish: Callable[[], None],
+    dng: Path,
+    gate: Gate,
+) -> None:
+    gate.open.set()
+    viewer.open(dng, plugin=PLUGIN)
+    widget.render_raw()
+    finish()
+    rendered = viewer.layers["scene rendered sRGB"]
+    rendering, before = facts_of(rendered)[RENDERING], facts_of(rendered)[FIGURES]
+    viewer.layers["scene recovered RAW"].name = "mine"
+    mine = viewer.layers["mine"].data[0]
+
+    widget.controls["quality"].value = 30
+    qtbot.waitUntil(lambda: facts_of(rendered)[FIGURES].quality == 30, timeout=20_000)
+    finish()
+    after = facts_of(rendered)[FIGURES]
+    assert after.jpeg_bytes < before.jpeg_bytes
+    assert after.raw_psnr < before.raw_psnr
+    assert after.rgb_psnr == before.rgb_psnr
+    assert facts_of(rendered)[RENDERING] is rendering
+    assert gate.renders == 1
+    assert len(viewer.layers) == 6
+    assert not np.array_equal(viewer.layers["mine"].data[0], mine)
+    assert widget.result_box.title() == "Result at quality 30, 4:2:2"
+
+    widget.controls["subsampling"].value = "4:4:4"
+    qtbot.waitUntil(lambda: facts_of(rendered)[FIGURES].subsampling == "4:4:4", timeout=20_000)
+    finish()
+    assert gate.renders == 1
+
+
+def test_a_quality_moved_during_a_rendering_counts_afterwards(
+    qtbot: QtBot, viewer: ViewerModel, widget: InvispWidget, dng: Path, gate: Gate
+) -> None:
+    viewer.open(dng, plugin=PLUGIN)
+    widget.render_raw()
+    qtbot.waitUntil(gate.reached.is_set)
+    with qtbot.waitSignal(widget.controls.coding_changed):
+        widget.controls["quality"].value = 40
+    assert widget.running
+    gate.open.set()
+    qtbot.waitUntil(lambda: "quality 40" in widget.result_box.title(), timeout=20_000)
+    qtbot.waitUntil(lambda: not widget.running)
+    assert gate.renders == 1
+
+
+def test_cancelling_changes_nothing_and_frees_the_way(
+    qtbot: QtBot,
+    viewer: ViewerModel,
+    widget: InvispWidget,
+    finish: Callable[[], None],
+    dng: Path,
+) -> None:
+    viewer.open(dng, plugin=PLUGIN)
+    widget.controls["tile"].value = 16
+    stages: list[str] = []
+
+    def stop(stage: str, done: int, total: int) -> None:
+        stages.append(stage)
+        if stage == "rendering" and done > 1:
+            widget.cancel_button.click()
+
+    widget._runner.progressed.connect(stop)
+    with qtbot.waitSignal(widget._runner.cancelled, timeout=20_000):
+        widget.render_button.click()
+    assert names(viewer) == ["scene mosaic", "scene"]
+    assert widget.stage.text() == "Cancelled"
+    assert not widget.cancel_button.isEnabled()
+    widget._runner.progressed.disconnect(stop)
+
+    widget.render_button.click()
+    finish()
+    assert names(viewer) == ["scene mosaic", "scene", *RESULTS]
+
+
+def test_a_second_run_takes_the_place_of_the_first(
+    qtbot: QtBot,
+    viewer: ViewerModel,
+    widget: InvispWidget,
+    finish: Callable[[], None],
+    dng: Path,
+    gate: Gate,
+) -> None:
+    viewer.open(dng, plugin=PLUGIN)
+    widget.render_raw()
+    qtbot.waitUntil(gate.reached.is_set)
+    widget.controls["headroom"].value = 1.0
+    widget.render_raw()
+    gate.open.set()
+    finish()
+    assert len(viewer.layers) == 6
+    rendering = facts_of(viewer.layers["scene rendered sRGB"])[RENDERING]
+    assert rendering.settings.headroom == 1.0
+
+
+def test_the_source_may_be_deleted_during_a_run(
+    qtbot: QtBot,
+    viewer: ViewerModel,
+    widget: InvispWidget,
+    finish: Callable[[], None],
+    dng: Path,
+    gate: Gate,
+) -> None:
+    viewer.open(dng, plugin=PLUGIN)
+    widget.render_raw()
+    qtbot.waitUntil(gate.reached.is_set)
+    viewer.layers.clear()
+    assert widget.raw_layer is None
+    gate.open.set()
+    finish()
+    assert names(viewer) == list(RESULTS)
+    widget.controls["quality"].value = 20  # has nothing to work on any more
+    viewer.layers.clear()
+
+
+def test_the_widget_may_be_closed_during_a_run(
+    qtbot: QtBot, viewer: ViewerModel, dng: Path, gate: Gate
+) -> None:
+    widget = InvispWidget(viewer)
+    viewer.open(dng, plugin=PLUGIN)
+    widget.render_raw()
+    qtbot.waitUntil(gate.reached.is_set)
+    runner = widget._runner
+    with qtbot.waitSignal(widget.destroyed):
+        widget.deleteLater()
+    assert not runner.running
+    gate.open.set()
+    qtbot.waitUntil(lambda: not runner._busy)
+    assert names(viewer) == ["scene mosaic", "scene"]
+    viewer.layers.clear()
+
+
+def test_results_keep_to_their_raw_whatever_it_is_called(
+    viewer: ViewerModel, widget: InvispWidget, finish: Callable[[], None], dng: Path
+) -> None:
+    viewer.open(dng, plugin=PLUGIN)
+    widget.render_raw()
+    finish()
+    viewer.layers["scene"].name = "Fido"
+    viewer.layers["scene rendered sRGB"].name = "pretty"
+    assert widget.picker.native.currentText() == "Fido"
+    widget.render_raw()
+    finish()
+    assert len(viewer.layers) == 6
+    assert "pretty" in viewer.layers
+
+
+def test_the_picker_follows_the_selection(
+    viewer: ViewerModel,
+    widget: InvispWidget,
+    finish: Callable[[], None],
+    dng: Path,
+    tmp_path: Path,
+) -> None:
+    write_dng(tmp_path / "other.dng", make_smooth_record((64, 64)))
+    viewer.open([dng, tmp_path / "other.dng"], plugin=PLUGIN)
+    assert [name for name, _ in widget._raw_choices(None)] == ["scene", "other"]
+    assert widget.raw_layer.name == "other"
+    viewer.layers.selection.active = viewer.layers["scene mosaic"]
+    assert widget.raw_layer.name == "scene"
+    widget.render_raw()
+    finish()
+    assert widget.raw_layer.name == "scene"
+    assert widget.figures["bpp"].text() != "–"
+    viewer.layers.selection.active = viewer.layers["other"]
+    assert widget.figures["bpp"].text() == "–"
+    assert not widget.recover_button.isEnabled()
+    viewer.layers.selection.active = viewer.layers["scene RAW error"]
+    assert widget.raw_layer.name == "scene"
+    assert widget.figures["bpp"].text() != "–"
+    viewer.layers.remove("scene")
+    assert [name for name, _ in widget._raw_choices(None)] == ["scene mosaic", "other"]
+
+
+def test_it_is_said_that_a_new_headroom_needs_a_new_rendering(
+    viewer: ViewerModel, widget: InvispWidget, finish: Callable[[], None], dng: Path
+) -> None:
+    viewer.open(dng, plugin=PLUGIN)
+    widget.controls["headroom"].value = 0.6
+    assert widget.note.text() == ""
+    widget.render_raw()
+    finish()
+    assert widget.note.text() == ""
+    widget.controls["headroom"].value = 0.2
+    assert widget.note.text() == "Render again to see the new headroom."
+    widget.controls["headroom"].value = 0.6
+    assert widget.note.text() == ""
+
+
+def test_bad_input_is_said_in_one_sentence(
+    viewer: ViewerModel,
+    widget: InvispWidget,
+    finish: Callable[[], None],
+    dng: Path,
+    said: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "bad.pth"
+    path.write_bytes(b"no weights")
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(path), ""))
+    viewer.open(dng, plugin=PLUGIN)
+    widget.controls["model"].value = widget.controls["model"].choices[-1]
+    widget.render_raw()
+    finish()
+    (sentence,) = said
+    assert sentence.startswith("error: ")
+    assert "bad.pth" in sentence
+    assert widget.stage.text() == "Failed"
+    assert len(viewer.layers) == 2
+
+
+def test_defects_reach_naparis_own_handler(
+    viewer: ViewerModel,
+    widget: InvispWidget,
+    finish: Callable[[], None],
+    dng: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[BaseException] = []
+    monkeypatch.setattr(
+        notification_manager, "receive_error", lambda kind, error, trace: seen.append(error)
+    )
+    defect = ZeroDivisionError("a defect")
+
+    def render(pipeline: Pipeline, record: RawRecord) -> None:
+        raise defect
+
+    monkeypatch.setattr(Pipeline, "render", render)
+    viewer.open(dng, plugin=PLUGIN)
+    widget.render_raw()
+    finish()
+    assert seen == [defect]
+
+
+def test_jpeg_and_dng_are_saved(
+    viewer: ViewerModel,
+    widget: InvispWidget,
+    finish: Callable[[], None],
+    dng: Path,
+    said: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    proposals: list[str] = []
+
+    def ask(_parent: object, _title: str, proposal: str, _filters: str) -> tuple[str, str]:
+        proposals.append(proposal)
+        return proposal, ""
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", ask)
+    viewer.open(dng, plugin=PLUGIN)
+    original = raw_of(viewer.layers["scene"])
+    dng.unlink()
+    widget.render_raw()
+    finish()
+    widget.save_jpeg_button.click()
+    finish()
+    widget.save_dng_button.click()
+    finish()
+    jpeg = dng.with_suffix(".jpg")
+    assert proposals == [str(jpeg), str(dng)]
+    assert said == [f"info: saved {jpeg}", f"info: saved {dng}"]
+    figures = facts_of(viewer.layers["scene rendered sRGB"])[FIGURES]
+    assert jpeg.stat().st_size == figures.jpeg_bytes
+    assert raw_psnr(original, read_raw(dng)) == pytest.approx(figures.raw_psnr)
+    recovered = Pipeline().recover(jpeg.read_bytes()).record.mosaic
+    np.testing.assert_array_equal(recovered, read_raw(dng).mosaic)
+
+
+def test_a_jpeg_file_is_recovered_by_itself(
+    viewer: ViewerModel,
+    widget: InvispWidget,
+    finish: Callable[[], None],
+    record: RawRecord,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "photo.jpg"
+    pipeline = Pipeline(RenderSettings(quality=95, subsampling="4:4:4"))
+    path.write_bytes(pipeline.encode(pipeline.render(record)))
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(path), ""))
+    assert widget.recover_file_button.text() == "Recover RAW from JPEG file…"
+    for _ in range(2):  # the second time in place of the first
+        widget.recover_file_button.click()
+        finish()
+        assert names(viewer) == [
+            "photo recovered RAW",
+            "photo recovered RAW (bilinear)",
+            "photo JPEG",
+        ]
+    np.testing.assert_array_equal(
+        viewer.layers["photo recovered RAW"].data[0],
+        pipeline.recover(path.read_bytes()).record.mosaic,
+    )
+    assert widget.result_box.title() == "Result at quality 95, 4:4:4"
+    assert widget.figures["jpeg_bytes"].text() == f"{path.stat().st_size:,} bytes"
+    assert widget.figures["raw_psnr"].text() == "–"
+    assert widget.recover_file_button.text() == "Recover RAW from this JPEG"
+    assert widget.save_dng_button.isEnabled()
+
+
+def test_one_bad_jpeg_does_not_keep_the_others_back(
+    viewer: ViewerModel,
+    widget: InvispWidget,
+    finish: Callable[[], None],
+    record: RawRecord,
+    said: list[str],
+    tmp_path: Path,
+) -> None:
+    bad, good = tmp_path / "bad.jpg", tmp_path / "good.jpg"
+    pipeline = Pipeline()
+    good.write_bytes(pipeline.encode(pipeline.render(record)))
+    bad.write_bytes(b"not a picture")
+    widget.recover_files([bad, tmp_path / "missing.jpg", good])
+    finish()
+    assert len(said) == 2
+    assert "bad.jpg" in said[0]
+    assert "missing.jpg" in said[1]
+    assert "good recovered RAW" in viewer.layers
+
+
+def test_every_part_of_the_widget_has_a_name(widget: InvispWidget) -> None:
+    for part in (*vars(widget).values(), *widget.figures.values()):
+        if hasattr(part, "objectName") and part is not widget._runner:
+            assert part.objectName().startswith("napari-invisp.")
