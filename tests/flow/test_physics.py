@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_invisp.errors import CheckpointError, SettingsError
+from napari_invisp.flow.coupling import CouplingBlock
 from napari_invisp.flow.headroom import fit, from_metadata
-from napari_invisp.flow.physics import Physics, PhysicsParameters
+from napari_invisp.flow.physics import Physics, PhysicsParameters, Residual
 from napari_invisp.flow.scene import Scene
 
 # XYZ → camera of bodies at the ends of LibRaw's table (saturated and flat dyes, old and new).
@@ -64,7 +65,7 @@ def test_exact_inverse_over_the_cube_of_sensor_values(scene: Scene, headroom: fl
     assert (model.inverse(model(single)) - single).abs().max() < 1e-4
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=25)
 @given(scene=scenes(), headroom=st.floats(0, 1), seed=st.integers(0, 99))
 def test_exact_inverse_with_parameters_fitted_to_a_picture(
     scene: Scene, headroom: float, seed: int
@@ -165,3 +166,31 @@ def test_a_damaged_memo_is_refused(damage: str) -> None:
     del memo[damage]
     with pytest.raises(CheckpointError, match="damaged"):
         PhysicsParameters.from_dict(memo)
+
+
+class _Coupled(Residual):
+    """A coupling of the paper's kind in the place of a learned residual flow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.block = CouplingBlock(generator=torch.Generator().manual_seed(0))
+        self.halo = CouplingBlock.reach
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        return self.block(z)
+
+    def inverse(self, z: torch.Tensor) -> torch.Tensor:
+        return self.block.inverse(z)
+
+
+def test_a_residual_flow_rides_on_the_chain() -> None:
+    scene = Scene((2.0, 1.0, 1.5), camera_to_srgb(MATRICES["Leica M8"]))
+    plain, carried = Physics(from_metadata(scene)), Physics(residual=_Coupled())
+    carried = carried.remembering(plain.memo())
+    assert carried.halo == CouplingBlock.reach
+    x = sensor_cube(scene, 7)[..., :7].double()
+    carried.double()
+    with torch.no_grad():
+        y = carried(x)
+        assert (y - plain(x)).abs().max() > 1e-4
+        assert (carried.inverse(y) - x).abs().max() < 1e-9

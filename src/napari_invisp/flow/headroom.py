@@ -44,6 +44,8 @@ _KNEES = (0.4, 0.5, 0.6, 0.7, 0.76, 0.82, 0.86, 0.89, 0.91, 0.93, 0.95, 0.97, 0.
 _STEPS = (-0.05, -0.025, -0.012, 0.012, 0.025, 0.05)
 _SHAPES = (0.3, 0.6, 0.8, 1.0)
 _THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.94, 0.97, 1.0)
+# Shares of what sensor values can lead to; with less, float32 would not bring the rest back.
+_LIMITS = (0.5, 0.625, 0.75, 1.0)
 _SCALES = (0.9, 0.925, 0.95, 0.975, 1.0)
 _SNAPS = (0.0, 0.004, 0.008, 0.012, 0.016)
 _TRUSTS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -72,6 +74,7 @@ def from_metadata(scene: Scene, headroom: float = 0.5) -> PhysicsParameters:
     return PhysicsParameters(scene, (knee,) * 3, low=(threshold, low), high=(threshold, high))
 
 
+@torch.inference_mode()
 def fit(scene: Scene, sample: Tensor, headroom: float = 0.5) -> PhysicsParameters:
     """Parameters for one picture.
 
@@ -161,7 +164,8 @@ class _Search:
 
     def run(self, start: PhysicsParameters) -> PhysicsParameters:
         """Find the best parameters from ``start`` on."""
-        self._best, self._least = start, float("inf")
+        self._start = self._best = start
+        self._least = float("inf")
         self._try(
             replace(start, trust=(balance, low, high))
             for balance, low, high in product((0.0, 1.0), repeat=3)
@@ -183,9 +187,14 @@ class _Search:
 
     def _side(self, side: str, index: int) -> None:
         """Choose the compression below black or above white."""
+        widest = getattr(self._start, side)[1]
         limit = getattr(self._best, side)[1]
         trusting = _with(self._best.trust, index, 1.0)
         self._try(self._at(**{side: (t, limit)}, trust=trusting) for t in _THRESHOLDS)
+        threshold = getattr(self._best, side)[0]
+        if threshold < 1:
+            limits = (1 + share * (widest - 1) for share in _LIMITS)
+            self._try(self._at(**{side: (threshold, each)}) for each in limits)
         self._try(self._at(trust=_with(self._best.trust, index, t)) for t in _TRUSTS)
 
     def _at(self, **changes: Any) -> PhysicsParameters:

@@ -8,12 +8,13 @@ its own highlights and saturated colours need.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_invisp.errors import CheckpointError
 from napari_invisp.flow.base import InvertibleISP
@@ -114,6 +115,26 @@ NEUTRAL = PhysicsParameters(
 )
 
 
+class Residual(nn.Module, ABC):
+    """A learned, invertible correction of what the chain renders, for models that build on it.
+
+    Attributes
+    ----------
+    halo
+        Receptive half-width in pixels, in either direction.
+    """
+
+    halo: int
+
+    @abstractmethod
+    def forward(self, z: Tensor) -> Tensor:
+        """Correct ``(N, 3, H, W)`` of the gamma domain, white near 1; the identity when new."""
+
+    @abstractmethod
+    def inverse(self, z: Tensor) -> Tensor:
+        """Take :meth:`forward` back."""
+
+
 class Physics(InvertibleISP):
     """The invertible chain for one file.
 
@@ -121,6 +142,8 @@ class Physics(InvertibleISP):
     ----------
     chain
         See :class:`PhysicsParameters`; :meth:`conditioned` makes those of a file.
+    residual
+        Applied to the compressed picture, before it is stored; none in `physics` itself.
 
     Notes
     -----
@@ -130,12 +153,15 @@ class Physics(InvertibleISP):
     """
 
     name = "physics"
-    halo = 0
     tile = 256
     profile = PROFILES["physics"]
 
-    def __init__(self, chain: PhysicsParameters = NEUTRAL) -> None:
+    def __init__(
+        self, chain: PhysicsParameters = NEUTRAL, residual: Residual | None = None
+    ) -> None:
         super().__init__()
+        self.residual = residual
+        self.halo = residual.halo if residual is not None else 0
         self.chain = chain
         scene = chain.scene
         # Python numbers and float64 matrices: cast to the dtype of whatever comes in.
@@ -155,7 +181,7 @@ class Physics(InvertibleISP):
         """Return the chain of one file (see :mod:`~napari_invisp.flow.headroom`)."""
         from napari_invisp.flow.headroom import fit
 
-        return Physics(fit(scene, sample, headroom))
+        return type(self)(fit(scene, sample, headroom), self.residual)
 
     def memo(self) -> dict[str, Any]:
         """Return the chain's parameters."""
@@ -163,20 +189,30 @@ class Physics(InvertibleISP):
 
     def remembering(self, memo: Any) -> Physics:
         """Return the chain with the parameters that a capsule kept."""
-        return Physics(PhysicsParameters.from_dict(memo))
+        return type(self)(PhysicsParameters.from_dict(memo), self.residual)
 
     def forward(self, x: Tensor) -> Tensor:
         """Render linear balanced RGB as sRGB; 255 times the result rounds to LibRaw's code."""
-        u = x.flatten(2) * self.chain.scene.gain
+        u = self._rolled_off(x.flatten(2) * self.chain.scene.gain)
+        z = encode_gamma(self._matrix.to(u) @ u)
+        smallest, largest = z.amin(-2, keepdim=True), z.amax(-2, keepdim=True)
+        if self._low.concerns(smallest, largest):
+            z = self._low.apply(z)
+            smallest = z.amin(-2, keepdim=True)
+        if self._high.concerns(WHITE - largest, WHITE - smallest):
+            z = WHITE - self._high.apply(WHITE - z)
+        if self.residual is not None:
+            z = self.residual(z.view_as(x)).flatten(2)
+        y: Tensor = z * (self.chain.scale * _LEVELS / 255) - 0.5 / 255
+        return y.view_as(x)
+
+    def _rolled_off(self, u: Tensor) -> Tensor:
+        """Roll each channel off towards white, in place."""
         for c, (roll_off, knee) in enumerate(zip(self._roll_offs, self._knees, strict=True)):
             channel = u[:, c]
             if roll_off.active and float(channel.amax()) > knee:
                 u[:, c] = decode_gamma(roll_off.apply(encode_gamma(channel)))
-        z = encode_gamma(self._matrix.to(u) @ u)
-        z = self._low.apply(z)
-        z = WHITE - self._high.apply(WHITE - z)
-        y: Tensor = z * (self.chain.scale * _LEVELS / 255) - 0.5 / 255
-        return y.view_as(x)
+        return u
 
     def inverse(self, y: Tensor) -> Tensor:
         """Take rendered sRGB back to linear balanced RGB: the exact inverse of :meth:`forward`."""
@@ -192,10 +228,14 @@ class Physics(InvertibleISP):
 
     def _invert(self, y: Tensor, trust: Triple, saturated_from: float) -> Tensor:
         z = (y.flatten(2) + 0.5 / 255) * (255 / _LEVELS / self.chain.scale)
-        if trust[2]:
+        if self.residual is not None:
+            z = self.residual.inverse(z.view_as(y)).flatten(2)
+        smallest, largest = z.amin(-2, keepdim=True), z.amax(-2, keepdim=True)
+        if trust[2] and self._high.concerns(WHITE - largest, WHITE - smallest):
             complement = WHITE - z
             z = z + (complement - self._high.undo(complement)) * trust[2]
-        if trust[1]:
+            largest = z.amax(-2, keepdim=True)
+        if trust[1] and self._low.concerns(smallest, largest):
             z = z + (self._low.undo(z) - z) * trust[1]
         u = self._inverse.to(z) @ decode_gamma(z)
         for c, (roll_off, knee) in enumerate(zip(self._roll_offs, self._knees, strict=True)):

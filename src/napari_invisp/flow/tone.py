@@ -22,8 +22,8 @@ def encode_gamma(linear: Tensor) -> Tensor:
     curve rather than the sRGB one.
     """
     magnitude = linear.abs()
-    bent = (magnitude.clamp(min=_KNEE_LINEAR) ** _POWER).mul_(1 + _OFFSET).sub_(_OFFSET)
-    return torch.where(magnitude < _KNEE_LINEAR, linear * _SLOPE, bent.copysign(linear))
+    bent = magnitude.clamp(min=_KNEE_LINEAR).pow_(_POWER).mul_(1 + _OFFSET).sub_(_OFFSET)
+    return torch.where(magnitude < _KNEE_LINEAR, linear * _SLOPE, bent.copysign_(linear))
 
 
 def decode_gamma(encoded: Tensor) -> Tensor:
@@ -31,7 +31,7 @@ def decode_gamma(encoded: Tensor) -> Tensor:
     magnitude = encoded.abs()
     bent = magnitude.clamp(min=_KNEE_ENCODED).add(_OFFSET).mul_(1 / (1 + _OFFSET))
     bent = bent.pow_(1 / _POWER)
-    return torch.where(magnitude < _KNEE_ENCODED, encoded * (1 / _SLOPE), bent.copysign(encoded))
+    return torch.where(magnitude < _KNEE_ENCODED, encoded * (1 / _SLOPE), bent.copysign_(encoded))
 
 
 def encode_gamma_of(linear: float) -> float:
@@ -149,32 +149,41 @@ class GamutCompression:
         extent = (room + (self.limit - 1)) / room
         return room, extent, extent.minimum(STEEPEST / extent).clamp_(min=1)
 
-    def _concerns(self, z: Tensor, m: Tensor) -> bool:
-        """Whether any pixel can lie beyond its knee; cheap, and true rather too often."""
+    def concerns(self, smallest: Tensor, largest: Tensor) -> bool:
+        """Whether any pixel can lie beyond its knee; cheap, and true rather too often.
+
+        Parameters
+        ----------
+        smallest, largest
+            Of each pixel's channels.
+        """
+        if not self.active:
+            return False
         room = max(1 - self.threshold, (self.limit - 1) / (STEEPEST - 1))
-        return bool((z.amin(-2, keepdim=True) < m * room).any())
+        return bool((smallest < largest * room).any())
 
     def apply(self, z: Tensor) -> Tensor:
         """Compress ``(…, 3, N)`` values; 0 is black."""
-        m = z.amax(-2, keepdim=True)
-        if not self.active or not self._concerns(z, m):
+        if not self.active:
             return z
-        room, extent, a = self._shoulder(m)
-        safe = m.clamp(min=_BLACK)
-        beyond = (m - z).div_(safe).sub_(1 - room)
+        m, safe, room, extent, a, beyond = self._measured(z)
         t = beyond.div(room * extent).clamp_(min=0)
         rolled = t.mul(a * room).div_(t.mul_(a - 1).add_(1)).add_(1 - room)
         return torch.where((beyond > 0) & (m > _BLACK), m - rolled.mul_(safe), z)
 
     def undo(self, z: Tensor) -> Tensor:
         """Expand again."""
-        m = z.amax(-2, keepdim=True)
-        if not self.active or not self._concerns(z, m):
+        if not self.active:
             return z
-        room, extent, a = self._shoulder(m)
-        safe = m.clamp(min=_BLACK)
-        beyond = (m - z).div_(safe).sub_(1 - room)
+        m, safe, room, extent, a, beyond = self._measured(z)
         q = beyond.div(room).clamp_(min=0)
         q = q.minimum(1 + 0.5 / (a - 1).clamp(min=1e-3))  # as in RollOff.undo
         t = q.div(q.mul(1 - a).add_(a)).mul_(room * extent).add_(1 - room)
         return torch.where((beyond > 0) & (m > _BLACK), m - t.mul_(safe), z)
+
+    def _measured(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Largest channel, the same safe to divide by, the shoulder, distances beyond its knee."""
+        m = z.amax(-2, keepdim=True)
+        safe = m.clamp(min=_BLACK)
+        room, extent, a = self._shoulder(m)
+        return m, safe, room, extent, a, (m - z).div_(safe).sub_(1 - room)
