@@ -1,5 +1,7 @@
-"""The differentiable JPEG simulator against the real codec, on photographs that ship with
-scikit-image: PSNR for each quality, subsampling and rounding."""
+"""The differentiable JPEG simulator against the real codec, for each rounding.
+
+PSNR in dB on photographs that ship with scikit-image, for each quality and subsampling.
+"""
 
 from __future__ import annotations
 

@@ -19,7 +19,8 @@ from napari_invisp.errors import Cancelled, CapsuleError, CheckpointError
 from napari_invisp.flow.base import InvertibleISP
 from napari_invisp.flow.checkpoints import save_checkpoint
 from napari_invisp.flow.invisp import Invisp
-from napari_invisp.flow.physics import Physics, PhysicsParameters
+from napari_invisp.flow.parameters import PhysicsParameters
+from napari_invisp.flow.physics import Physics
 from napari_invisp.flow.scene import Scene
 from napari_invisp.jpeg.capsule import Capsule, embed, from_jpeg
 from napari_invisp.pipeline import Pipeline

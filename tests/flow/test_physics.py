@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from napari_invisp.errors import CheckpointError, SettingsError
 from napari_invisp.flow.coupling import CouplingBlock
-from napari_invisp.flow.headroom import fit, from_metadata
-from napari_invisp.flow.physics import Physics, PhysicsParameters, Residual
+from napari_invisp.flow.headroom import from_metadata
+from napari_invisp.flow.parameters import PhysicsParameters
+from napari_invisp.flow.physics import Physics, Residual
 from napari_invisp.flow.scene import Scene
 
 # XYZ → camera of bodies at the ends of LibRaw's table (saturated and flat dyes, old and new).
@@ -73,7 +74,7 @@ def test_exact_inverse_with_parameters_fitted_to_a_picture(
     generator = torch.Generator().manual_seed(seed)
     x = sensor_cube(scene, 13)
     sample = x.reshape(3, -1).float() * torch.rand((1, x[0, 0].numel()), generator=generator)
-    model = Physics(fit(scene, sample, headroom))
+    model = Physics().conditioned(scene, sample, headroom)
     assert (model.inverse(model(x)) - x).abs().max() < 1e-9
     assert (model.inverse(model(x.float())) - x.float()).abs().max() < 1e-4
 
@@ -93,7 +94,7 @@ def test_saturated_pixels_come_out_neutral_in_a_picture_with_many(
 ) -> None:
     x = sensor_cube(scene, 9).float()
     sample = torch.cat([x.reshape(3, -1), saturated(scene).float().reshape(3, 1).expand(3, 300)], 1)
-    model = Physics(fit(scene, sample, headroom))
+    model = Physics().conditioned(scene, sample, headroom)
     code = (model(saturated(scene)) * 255).round().flatten()
     assert code.max() == code.min()
     assert code.min() > 225
@@ -132,7 +133,7 @@ def test_more_headroom_keeps_more_and_changes_more() -> None:
     sample = u / scene.gain
     changes, losses = [], []
     for headroom in (0.0, 0.3, 0.6, 1.0):
-        model = Physics(fit(scene, sample, headroom))
+        model = Physics().conditioned(scene, sample, headroom)
         code = (model(sample[None, :, None]) * 255).round().clamp(0, 255)
         changes.append(float(np.square(code[0, :, 0].numpy() - reference).mean()))
         noisy = (code + torch.randn(code.shape, generator=generator)).clamp(0, 255)

@@ -14,7 +14,7 @@ there because a change is the less acceptable the larger it already is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -24,7 +24,8 @@ import torch
 from torch import Tensor
 
 from napari_invisp.errors import SettingsError
-from napari_invisp.flow.physics import WHITE, Physics, PhysicsParameters
+from napari_invisp.flow.base import InvertibleISP
+from napari_invisp.flow.parameters import WHITE, PhysicsParameters
 from napari_invisp.flow.scene import Scene, Triple
 from napari_invisp.flow.tone import encode_gamma
 
@@ -75,7 +76,12 @@ def from_metadata(scene: Scene, headroom: float = 0.5) -> PhysicsParameters:
 
 
 @torch.inference_mode()
-def fit(scene: Scene, sample: Tensor, headroom: float = 0.5) -> PhysicsParameters:
+def fit(
+    scene: Scene,
+    sample: Tensor,
+    headroom: float,
+    build: Callable[[PhysicsParameters], InvertibleISP],
+) -> PhysicsParameters:
     """Parameters for one picture.
 
     Parameters
@@ -86,6 +92,8 @@ def fit(scene: Scene, sample: Tensor, headroom: float = 0.5) -> PhysicsParameter
         ``(3, n)`` linear balanced RGB of pixels from all over the picture.
     headroom
         0…1, see the module.
+    build
+        Makes the chain of parameters that are to be tried.
 
     Raises
     ------
@@ -105,6 +113,7 @@ def fit(scene: Scene, sample: Tensor, headroom: float = 0.5) -> PhysicsParameter
         target[:, concerned],
         headroom,
         float(concerned.to(torch.float32).mean()),
+        build,
     )
     return search.run(parameters)
 
@@ -134,8 +143,15 @@ class _Search:
     """Coordinate descent over a handful of candidates for each parameter."""
 
     def __init__(
-        self, scene: Scene, x: Tensor, target: Tensor, headroom: float, share: float
+        self,
+        scene: Scene,
+        x: Tensor,
+        target: Tensor,
+        headroom: float,
+        share: float,
+        build: Callable[[PhysicsParameters], InvertibleISP],
     ) -> None:
+        self._build = build
         generator = torch.Generator().manual_seed(0)
         if x.shape[1] > _SAMPLE:
             chosen = torch.randperm(x.shape[1], generator=generator)[:_SAMPLE]
@@ -154,7 +170,7 @@ class _Search:
 
     def cost(self, parameters: PhysicsParameters) -> float:
         """Return the objective of the module's description."""
-        model = Physics(parameters)
+        model = self._build(parameters)
         codes = (model(self._x)[0, :, 0] * 255).round_().clamp_(0, 255)
         decoded = ((codes + self._noise).round_().clamp_(0, 255) / 255)[None, :, None]
         raw = model.recover(decoded)[0, :, 0].clamp_(0, 1) ** (1 / 2.2)

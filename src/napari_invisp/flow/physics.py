@@ -9,15 +9,14 @@ its own highlights and saturated colours need.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_invisp.errors import CheckpointError
 from napari_invisp.flow.base import InvertibleISP
+from napari_invisp.flow.headroom import fit
+from napari_invisp.flow.parameters import LEVELS, NEUTRAL, WHITE, PhysicsParameters
 from napari_invisp.flow.profiles import PROFILES
 from napari_invisp.flow.scene import Scene, Triple
 from napari_invisp.flow.tone import (
@@ -25,93 +24,6 @@ from napari_invisp.flow.tone import (
     RollOff,
     decode_gamma,
     encode_gamma,
-)
-
-# LibRaw stores floor(256·y). The module gives (256·y − ½)/255, which rounds to just that, and
-# white is the centre of the last code, so that saturation survives storage.
-_LEVELS = 256.0
-WHITE = 255.5 / 256.0
-
-
-@dataclass(frozen=True)
-class PhysicsParameters:
-    """All that the chain needs for its inverse; the capsule carries it.
-
-    Attributes
-    ----------
-    scene
-        The file's metadata.
-    knees, shapes
-        Of each channel's white-balance roll-off (see :class:`~napari_invisp.flow.tone.RollOff`).
-    low, high
-        Compression of colours below black, and of colours above white.
-    scale
-        Factor on the finished picture: below 1 it makes room above white.
-    snap
-        A channel of a decoded JPEG within this distance of white counts as saturated.
-    trust
-        How far the inverse of each compression (white balance, low, high) is believed when JPEG
-        noise stands on what it expands: 1 is the exact inverse, 0 takes the value as it is.
-    """
-
-    scene: Scene
-    knees: Triple = (0.9, 0.9, 0.9)
-    shapes: Triple = (1.0, 1.0, 1.0)
-    low: tuple[float, float] = (0.95, 2.0)
-    high: tuple[float, float] = (0.97, 2.0)
-    scale: float = 1.0
-    snap: float = 0.0
-    trust: Triple = (1.0, 1.0, 1.0)
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Any) -> PhysicsParameters:
-        """From what :meth:`to_dict` gave.
-
-        Raises
-        ------
-        CheckpointError
-            A field is missing, unknown, of the wrong shape or not finite.
-        """
-        try:
-            matrix = np.asarray(values["scene"]["camera_to_srgb"], dtype=np.float64)
-            scene = Scene(
-                white_balance=_floats(values["scene"]["white_balance"], 3),
-                camera_to_srgb=tuple(_floats(row, 3) for row in matrix.reshape(3, 3)),
-                saturation=_floats(values["scene"]["saturation"], 3),
-            )
-            parameters = cls(
-                scene=scene,
-                knees=_floats(values["knees"], 3),
-                shapes=_floats(values["shapes"], 3),
-                low=_floats(values["low"], 2),
-                high=_floats(values["high"], 2),
-                scale=_floats([values["scale"]], 1)[0],
-                snap=_floats([values["snap"]], 1)[0],
-                trust=_floats(values["trust"], 3),
-            )
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise CheckpointError(
-                f"the parameters of the physics model are damaged: {error}"
-            ) from None
-        if min(scene.white_balance) <= 0 or abs(np.linalg.det(matrix)) < 1e-6:
-            raise CheckpointError("the parameters of the physics model cannot be inverted")
-        return parameters
-
-
-def _floats(values: Any, count: int) -> Any:
-    numbers = tuple(float(v) for v in values)
-    if len(numbers) != count or not np.isfinite(numbers).all():
-        raise ValueError(f"expected {count} finite numbers, found {values!r}")
-    return numbers
-
-
-#: Parameters of a camera that sees as sRGB does.
-NEUTRAL = PhysicsParameters(
-    Scene((1.0, 1.0, 1.0), ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)))
 )
 
 
@@ -179,9 +91,7 @@ class Physics(InvertibleISP):
 
     def conditioned(self, scene: Scene, sample: Tensor, headroom: float) -> Physics:
         """Return the chain of one file (see :mod:`~napari_invisp.flow.headroom`)."""
-        from napari_invisp.flow.headroom import fit
-
-        return type(self)(fit(scene, sample, headroom), self.residual)
+        return type(self)(fit(scene, sample, headroom, Physics), self.residual)
 
     def memo(self) -> dict[str, Any]:
         """Return the chain's parameters."""
@@ -203,7 +113,7 @@ class Physics(InvertibleISP):
             z = WHITE - self._high.apply(WHITE - z)
         if self.residual is not None:
             z = self.residual(z.view_as(x)).flatten(2)
-        y: Tensor = z * (self.chain.scale * _LEVELS / 255) - 0.5 / 255
+        y: Tensor = z * (self.chain.scale * LEVELS / 255) - 0.5 / 255
         return y.view_as(x)
 
     def _rolled_off(self, u: Tensor) -> Tensor:
@@ -227,7 +137,7 @@ class Physics(InvertibleISP):
         return self._invert(y, self.chain.trust, saturated_from=WHITE - self.chain.snap)
 
     def _invert(self, y: Tensor, trust: Triple, saturated_from: float) -> Tensor:
-        z = (y.flatten(2) + 0.5 / 255) * (255 / _LEVELS / self.chain.scale)
+        z = (y.flatten(2) + 0.5 / 255) * (255 / LEVELS / self.chain.scale)
         if self.residual is not None:
             z = self.residual.inverse(z.view_as(y)).flatten(2)
         smallest, largest = z.amin(-2, keepdim=True), z.amax(-2, keepdim=True)
