@@ -134,7 +134,7 @@ class GamutCompression:
 
     threshold: float
     limit: float
-    noise: float = 0.04
+    noise: float = 0.01
 
     @property
     def active(self) -> bool:
