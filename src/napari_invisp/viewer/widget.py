@@ -24,9 +24,7 @@ from qtpy.QtWidgets import (
     QApplication,
     QFileDialog,
     QFormLayout,
-    QGroupBox,
     QHBoxLayout,
-    QLabel,
     QProgressBar,
     QPushButton,
     QScrollArea,
@@ -40,6 +38,7 @@ from napari_invisp.pipeline import Rendering
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.viewer import jobs
 from napari_invisp.viewer.controls import Controls, named
+from napari_invisp.viewer.figures import FiguresPanel, label
 from napari_invisp.viewer.layers import (
     FIGURES,
     JPEG_SUFFIXES,
@@ -63,14 +62,6 @@ from napari_invisp.viewer.writers import write_dng_layer, write_jpeg_layer
 WIDGET_NAME = "Render and recover RAW"
 
 _JPEG_FILTER = f"JPEG files ({' '.join(f'*{suffix}' for suffix in JPEG_SUFFIXES)})"
-_FIGURES = {
-    "jpeg_bytes": ("JPEG file", "its size, with all that is needed to recover the RAW"),
-    "bpp": ("Bits per pixel", "bits of the JPEG file for each pixel"),
-    "compression_ratio": ("Compression", "how many times larger the packed RAW samples are"),
-    "raw_psnr": ("RAW PSNR", "recovered against original RAW, white-balanced, bilinear, gamma 2.2"),
-    "rgb_psnr": ("RGB PSNR", "rendered sRGB, before JPEG, against LibRaw's rendering"),
-}
-_NOTHING = "–"
 # Least width of the dock in pixels, so that its title can be read.
 _WIDTH = 350
 
@@ -188,20 +179,14 @@ class InvispWidget(QWidget):
             self._recover_jpeg,
             "recover the RAW of a JPEG that napari-invisp wrote, from that file alone",
         )
-        self.note = self._label("note", "")
+        self.note = label("note", "")
         self.note.setWordWrap(True)
-        self.stage = self._label("stage", "Ready")
+        self.stage = label("stage", "Ready")
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         named(self.bar, "progress")
-        self.figures = {
-            name: self._label(name, _NOTHING, help_text)
-            for name, (_, help_text) in _FIGURES.items()
-        }
-        for label in self.figures.values():
-            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.result_box = QGroupBox("Result")
-        named(self.result_box, "group.Result")
+        self.result_box = FiguresPanel()
+        self.figures = self.result_box.labels
 
         contents = QWidget()
         named(contents, "contents")
@@ -214,9 +199,6 @@ class InvispWidget(QWidget):
         layout.addWidget(self.note)
         layout.addWidget(self.stage)
         layout.addWidget(self.bar)
-        table = QFormLayout(self.result_box)
-        for name, (title, _) in _FIGURES.items():
-            table.addRow(title, self.figures[name])
         layout.addWidget(self.result_box)
         layout.addLayout(_row(self.save_jpeg_button, self.save_dng_button))
         layout.addWidget(self.recover_file_button)
@@ -240,12 +222,6 @@ class InvispWidget(QWidget):
         named(button, name, help_text)
         button.clicked.connect(slot)
         return button
-
-    @staticmethod
-    def _label(name: str, text: str, help_text: str = "") -> QLabel:
-        label = QLabel(text)
-        named(label, name, help_text)
-        return label
 
     def _connect(self) -> None:
         runner = self._runner
@@ -481,7 +457,7 @@ class InvispWidget(QWidget):
             "Recover RAW from this JPEG" if jpeg else "Recover RAW from JPEG file…"
         )
         self._refresh_note(rendering)
-        self._refresh_figures(self._fact(FIGURES))
+        self.result_box.show_figures(self._fact(FIGURES))
 
     def _refresh_note(self, rendering: Rendering | None) -> None:
         settings = self.controls.settings()
@@ -499,22 +475,6 @@ class InvispWidget(QWidget):
                 text = f"Render again to see the new {' and '.join(changed)}."
         self.note.setText(text)
         self.note.setVisible(bool(text))
-
-    def _refresh_figures(self, figures: jobs.Figures | None) -> None:
-        texts = dict.fromkeys(_FIGURES, _NOTHING)
-        title = "Result"
-        if figures is not None:
-            texts["jpeg_bytes"] = f"{figures.jpeg_bytes:,} bytes"
-            texts["bpp"] = f"{figures.bpp:.2f}"
-            texts["compression_ratio"] = f"{figures.compression_ratio:.1f} : 1"
-            if figures.raw_psnr is not None:
-                texts["raw_psnr"] = f"{figures.raw_psnr:.2f} dB"
-            if figures.rgb_psnr is not None:
-                texts["rgb_psnr"] = f"{figures.rgb_psnr:.2f} dB"
-            title = f"Result at quality {figures.quality or '?'}, {figures.subsampling or '?'}"
-        for name, text in texts.items():
-            self.figures[name].setText(text)
-        self.result_box.setTitle(title)
 
 
 def ask_for_jpeg(parent: QWidget | None) -> Path | None:

@@ -1,0 +1,57 @@
+"""The panel that says what a JPEG costs and what it keeps."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFormLayout, QGroupBox, QLabel
+
+from napari_invisp.viewer.controls import named
+from napari_invisp.viewer.jobs import Figures
+
+_FIGURES = {
+    "jpeg_bytes": ("JPEG file", "its size, with all that is needed to recover the RAW"),
+    "bpp": ("Bits per pixel", "bits of the JPEG file for each pixel"),
+    "compression_ratio": ("Compression", "how many times larger the packed RAW samples are"),
+    "raw_psnr": ("RAW PSNR", "recovered against original RAW, white-balanced, bilinear, gamma 2.2"),
+    "rgb_psnr": ("RGB PSNR", "rendered sRGB, before JPEG, against LibRaw's rendering"),
+}
+_NOTHING = "–"
+
+
+class FiguresPanel(QGroupBox):
+    """The figures of one JPEG, each with its name; dashes where there are none."""
+
+    def __init__(self) -> None:
+        super().__init__("Result")
+        named(self, "group.Result")
+        self.labels = {
+            name: label(name, _NOTHING, help_text) for name, (_, help_text) in _FIGURES.items()
+        }
+        table = QFormLayout(self)
+        for name, (title, _) in _FIGURES.items():
+            self.labels[name].setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            table.addRow(title, self.labels[name])
+
+    def show_figures(self, figures: Figures | None) -> None:
+        """Show these figures, or none."""
+        texts = dict.fromkeys(_FIGURES, _NOTHING)
+        title = "Result"
+        if figures is not None:
+            texts["jpeg_bytes"] = f"{figures.jpeg_bytes:,} bytes"
+            texts["bpp"] = f"{figures.bpp:.2f}"
+            texts["compression_ratio"] = f"{figures.compression_ratio:.1f} : 1"
+            if figures.raw_psnr is not None:
+                texts["raw_psnr"] = f"{figures.raw_psnr:.2f} dB"
+            if figures.rgb_psnr is not None:
+                texts["rgb_psnr"] = f"{figures.rgb_psnr:.2f} dB"
+            title = f"Result at quality {figures.quality or '?'}, {figures.subsampling or '?'}"
+        for name, text in texts.items():
+            self.labels[name].setText(text)
+        self.setTitle(title)
+
+
+def label(name: str, text: str, help_text: str = "") -> QLabel:
+    """Make a label with an object name and a tooltip."""
+    made = QLabel(text)
+    named(made, name, help_text)
+    return made
