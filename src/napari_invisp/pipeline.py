@@ -209,6 +209,7 @@ class Pipeline:
                 "quality": quality,
                 "subsampling": subsampling,
                 "headroom": settings.headroom,
+                "gain": scene_of(record).gain,
             },
         }
         data = embed(plain, Capsule(header))

@@ -106,3 +106,37 @@ def test_broken_exif_never_fails_and_says_nothing(start: int, noise: bytes) -> N
 @given(st.integers(0, len(FILE)))
 def test_cut_files_never_fail(length: int) -> None:
     read_exif(FILE[:length])
+
+
+def test_a_raf_is_described_by_its_preview() -> None:
+    preview = written_by_pillow(_33437=IFDRational(28, 10))
+    header = b"FUJIFILMCCD-RAW 0201".ljust(84, b"\0")
+    data = header + (200).to_bytes(4, "big") + len(preview).to_bytes(4, "big")
+    make, model, capture = read_exif(data.ljust(200, b"\0") + preview)
+    assert (make, model, capture.f_number) == ("Maker", "Model One", 2.8)
+
+
+def tiff(**values: Any) -> bytes:
+    exif = Image.Exif()
+    for tag, value in values.items():
+        exif[int(tag[1:])] = value
+    return exif.tobytes().removeprefix(b"Exif\0\0")
+
+
+def box(name: bytes, content: bytes) -> bytes:
+    return (len(content) + 8).to_bytes(4, "big") + name + content
+
+
+def test_a_cr3_is_described_by_its_boxes() -> None:
+    data = box(b"ftyp", b"crx \0\0\0\1crx isom") + box(
+        b"moov",
+        box(b"CMT1", tiff(_271="Canon", _272="Canon EOS R", _315="A. Person"))
+        + box(b"CMT2", tiff(_33434=IFDRational(1, 250), _34855=400, _36867="2020:02:03 04:05:06")),
+    )
+    make, model, capture = read_exif(data)
+    assert (make, model) == ("Canon", "Canon EOS R")
+    assert capture == Capture(
+        taken="2020:02:03 04:05:06", exposure_time=1 / 250, iso=400, artist="A. Person"
+    )
+    for end in range(0, len(data), 7):  # cut short, it says less, but never fails
+        read_exif(data[:end])

@@ -6,5 +6,5 @@ from pathlib import Path
 
 
 def sample_path() -> Path:
-    """Path of the bundled sample: a dog on grass, 5 MP, GRBG, 10 bit, MIT licence."""
+    """Path of the bundled sample: a dog on grass, 2 MP, 10 bit, MIT licence."""
     return Path(__file__).parent / "dog.dng"

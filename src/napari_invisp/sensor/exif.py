@@ -6,7 +6,8 @@ import io
 import logging
 import math
 import re
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import exifread
@@ -37,10 +38,13 @@ def read_exif(data: bytes) -> tuple[str, str, Capture]:
     capture : Capture
         What is known about the exposure.
     """
-    try:
-        tags = exifread.process_file(io.BytesIO(data), details=False, extract_thumbnail=False)
-    except Exception:  # exifread meets broken files with all kinds of exceptions
-        tags = {}
+    tags: dict[str, Any] = {}
+    for part, prefix in _parts(data):
+        try:
+            found = exifread.process_file(io.BytesIO(part), details=False, extract_thumbnail=False)
+        except Exception:  # exifread meets broken files with all kinds of exceptions
+            continue
+        tags |= {name.replace("Image", prefix, 1): tag for name, tag in found.items()}
 
     def find(convert: Callable[[Any], _Value | None], *names: str) -> _Value | None:
         for name in names:
@@ -67,6 +71,23 @@ def read_exif(data: bytes) -> tuple[str, str, Capture]:
     # 0xC615 is DNG's LocalizedCameraModel.
     model = find(_text, "Image Model", "Image Tag 0xC615") or ""
     return make, model, capture
+
+
+def _parts(data: bytes) -> Iterator[tuple[bytes, str]]:
+    """Give the TIFF or JPEG parts of a file that hold EXIF, and what their first directory is."""
+    if data[:15] == b"FUJIFILMCCD-RAW" and len(data) >= 92:
+        # RAF: the preview, a whole JPEG with EXIF of its own; its place stands in the header.
+        start, length = struct.unpack(">II", data[84:92])
+        yield data[start : start + length], "Image"
+    elif data[4:12] == b"ftypcrx ":
+        # CR3: boxes of a TIFF each, the first of the picture's tags, the second of EXIF's.
+        for box, directory in ((b"CMT1", "Image"), (b"CMT2", "EXIF")):
+            at = data.find(box, 0, 1 << 20)
+            if at >= 4:
+                length = int.from_bytes(data[at - 4 : at], "big")
+                yield data[at + 4 : at - 4 + length], directory
+    else:
+        yield data, "Image"
 
 
 def _text(values: Any) -> str | None:
