@@ -21,9 +21,12 @@ from napari_invisp.flow.checkpoints import save_checkpoint
 from napari_invisp.flow.invisp import Invisp
 from napari_invisp.flow.parameters import PhysicsParameters
 from napari_invisp.flow.physics import Physics
+from napari_invisp.flow.profiles import PROFILES
 from napari_invisp.flow.scene import Scene
+from napari_invisp.flow.zoo import MODELS, load_model
 from napari_invisp.jpeg.capsule import Capsule, embed, from_jpeg
 from napari_invisp.pipeline import Pipeline
+from napari_invisp.sensor.cfa import demosaic_bilinear
 from napari_invisp.sensor.dng import write_dng
 from napari_invisp.sensor.libraw import reference_srgb
 from napari_invisp.sensor.reading import read_raw
@@ -128,8 +131,6 @@ def _in_tiles(model: InvertibleISP, x: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def test_tiles_equal_the_whole(checkpoint: Path, record: RawRecord) -> None:
-    from napari_invisp.flow.zoo import load_model
-
     scene = Scene.of(record.white_balance, record.camera_to_srgb, (1, 1, 1))
     x = torch.rand((1, 3, 250, 203), generator=torch.Generator().manual_seed(0))
     invisp = load_model(checkpoint)
@@ -171,6 +172,35 @@ def test_progress_and_cancel(record: RawRecord) -> None:
     with pytest.raises(Cancelled):
         stopping.render(record)
     assert max(begun) < len(tiles(record.height, record.width, 64, 0))
+
+
+class _Through(InvertibleISP):
+    """What the network is given, as it is given."""
+
+    name, halo = "through", 0
+    profile = PROFILES["authors-canon"]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+    inverse = forward
+
+
+def test_the_authors_habits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(MODELS, "through", _Through)
+    record = photograph(60, 80, pattern="GBRG")
+    pipeline = Pipeline(RenderSettings(model="through"))
+    rendering = pipeline.render(record)
+    # No black level, a fixed white level, RGGB whatever the file says, truncation.
+    balance = record.white_balance / record.white_balance.max()
+    rggb = np.array([[0, 1], [1, 2]])
+    expected = (demosaic_bilinear(record.mosaic / 4095, rggb) * balance).clip(0, 1) ** (1 / 2.2)
+    difference = rendering.rgb - np.floor(expected * 255)
+    assert np.abs(difference).max() <= 1
+    assert (difference != 0).mean() < 0.01  # within a rounding of the next code
+    recovered = pipeline.recover(pipeline.encode(rendering, 100, "4:4:4")).record
+    assert recovered.replace(mosaic=record.mosaic) == record
+    assert metrics.raw_psnr(record, recovered) > 35
 
 
 def test_the_papers_network_end_to_end(checkpoint: Path) -> None:

@@ -147,7 +147,7 @@ class Pipeline:
         self._watcher.step("demosaicing", 0, 1)
         model = self._model(self.settings.model)
         profile = model.profile
-        record_seen = with_levels(record, profile)
+        record_seen = as_seen_by(record, profile)
         counts, scale = demosaic_uint16(record_seen, profile.demosaicing)
         self._watcher.step("demosaicing", 1, 1)
 
@@ -272,7 +272,7 @@ class Pipeline:
         device = self._device(settings)
         network = network.to(device)
         profile = network.profile
-        seen = with_levels(record, profile)
+        seen = as_seen_by(record, profile)
         mosaic = np.empty((height, width), np.uint16)
 
         def recover_tile(tile: Tile) -> None:
@@ -361,13 +361,15 @@ def describe_model(model: InvertibleISP) -> dict[str, Any]:
     }
 
 
-def with_levels(record: RawRecord, profile: Profile) -> RawRecord:
-    """Return the record with the levels that a profile takes for true."""
+def as_seen_by(record: RawRecord, profile: Profile) -> RawRecord:
+    """Return the record with the levels and pattern that a profile takes for true."""
     changes: dict[str, Any] = {}
     if profile.black == "none":
         changes["black"] = np.zeros((2, 2))
     if profile.white != "file":
         changes["white"] = float(profile.white)
+    if profile.pattern != "file":
+        changes["pattern"] = profile.pattern
     return record.replace(**changes) if changes else record
 
 

@@ -46,7 +46,7 @@ def _same(a: nn.Module, b: nn.Module) -> bool:
 
 def test_what_is_saved_is_loaded(invisp: Invisp, tmp_path: Path) -> None:
     path = tmp_path / "net.safetensors"
-    invisp.profile = replace(PROFILES["paper"], name="custom", quality=75)
+    invisp.profile = replace(PROFILES["paper"], name="custom", gamma=2.4)
     card = {"recipe": "L1, 10 epochs", "raw_psnr": 48.6, "files": ["a", "b"]}
     save_checkpoint(path, invisp.train(), card)
     loaded = load_checkpoint(path)

@@ -21,7 +21,6 @@ def test_the_authors_checkpoints_keep_their_habits() -> None:
         assert (profile.black, profile.pattern) == ("none", "RGGB")
         assert (profile.demosaicing, profile.gamma) == ("bilinear", 2.2)
         assert profile.rounding == "truncate"
-        assert (profile.quality, profile.subsampling) == (90, "4:2:2")
 
 
 def test_our_own_profiles_believe_the_file() -> None:
@@ -47,8 +46,6 @@ _PROFILES = st.builds(
     pattern=st.sampled_from(["file", "RGGB"]),
     gamma=st.floats(0.1, 10),
     rounding=st.sampled_from(["round", "truncate"]),
-    quality=st.integers(1, 100),
-    subsampling=st.sampled_from(["4:4:4", "4:2:2", "4:2:0"]),
 )
 
 
@@ -75,11 +72,6 @@ def test_json_round_trip(profile: Profile) -> None:
         ("gamma", "2.2"),
         ("gamma", float("inf")),
         ("rounding", "up"),
-        ("quality", 0),
-        ("quality", 101),
-        ("quality", 90.0),
-        ("quality", True),
-        ("subsampling", "4:1:1"),
     ],
 )
 def test_what_a_field_cannot_hold_is_named(field: str, value: Any) -> None:

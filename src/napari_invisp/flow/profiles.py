@@ -17,14 +17,12 @@ Demosaicing = Literal["bilinear", "ahd", "ppg", "vng", "dcb", "dht", "aahd"]
 Black = Literal["file", "none"]
 Pattern = Literal["file", "RGGB"]
 Rounding = Literal["round", "truncate"]
-Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "demosaicing": get_args(Demosaicing),
     "black": get_args(Black),
     "pattern": get_args(Pattern),
     "rounding": get_args(Rounding),
-    "subsampling": get_args(Subsampling),
 }
 
 
@@ -34,7 +32,7 @@ def _is_number(value: object) -> bool:
 
 @dataclass(frozen=True)
 class Profile:
-    """How RAW becomes network input, and how rendered sRGB becomes a JPEG.
+    """How RAW becomes network input, and how rendered sRGB becomes 8 bit.
 
     Attributes
     ----------
@@ -52,8 +50,6 @@ class Profile:
         Network input is balanced RGB to the power ``1 / gamma``; 1 leaves it linear.
     rounding
         How rendered sRGB times 255 becomes an integer.
-    quality, subsampling
-        JPEG settings to use unless the user asks for others.
 
     Raises
     ------
@@ -68,8 +64,6 @@ class Profile:
     pattern: Pattern = "file"
     gamma: float = 2.2
     rounding: Rounding = "round"
-    quality: int = 90
-    subsampling: Subsampling = "4:2:2"
 
     def __post_init__(self) -> None:
         def need(holds: bool, field: str, what: str) -> None:
@@ -87,11 +81,6 @@ class Profile:
             "'file' or a positive number",
         )
         need(_is_number(self.gamma) and self.gamma > 0, "gamma", "a positive number")
-        need(
-            type(self.quality) is int and 1 <= self.quality <= 100,
-            "quality",
-            "a whole number from 1 to 100",
-        )
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields as plain JSON values; :meth:`from_dict` takes them back."""
