@@ -58,11 +58,13 @@ def main() -> None:
     widget.controls["quality"].value = QUALITY
     widget.render_raw()
     wait_until(lambda: not widget.running)
-    for kind in (Kind.ERROR, Kind.RECOVERED, Kind.RENDERED):
+    for kind in (Kind.ERROR, Kind.RECOVERED, Kind.DECODED, Kind.RENDERED):
         viewer.layers[f"dog {kind}"].visible = True
+    viewer.layers["dog"].visible = False
     for layer in viewer.layers:
         layer.name_overlay.visible = True
     viewer.canvas.grid.enabled = True
+    viewer.canvas.grid.stride = -1  # the topmost layer first
     settle()
     viewer.reset_view()
     settle()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ from hypothesis import settings
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", parent=settings.get_profile("default"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+# Its assertions are to be explained as those of the tests are.
+pytest.register_assert_rewrite("cli_helpers")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -23,3 +27,14 @@ def shared_raw() -> Path:
     if not folder.is_dir():
         pytest.skip("the full-size RAW files are not here")
     return folder
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """On frames this small, starting threads takes longer than the work itself."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
@@ -25,16 +24,9 @@ from napari_invisp.sensor.record import RawRecord
 from napari_invisp.settings import ComputeSettings, RenderSettings
 from napari_invisp.tables import table_format, write_table
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CPU = ComputeSettings(device="cpu")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Starting threads takes longer than such small frames."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from records import make_record, make_smooth_record
 
 from napari_invisp.metrics import network_raw
 from napari_invisp.viewer.layers import (
+    ERROR_LIMIT,
     KIND,
     METADATA_KEY,
     ORIGINAL,
@@ -73,7 +74,16 @@ def test_the_error_map_holds_absolute_differences() -> None:
     assert layer.data[0][10, 20] == 7
     assert layer.data[0][30, 40] == 5
     assert layer.data[0].sum() == 12
-    assert layer.contrast_limits == [0, 1]
+
+
+def test_error_maps_of_all_qualities_have_one_scale() -> None:
+    original = make_smooth_record((60, 90))  # white 3900, black 60
+    for shift in (0, 1, 300):
+        worse = original.replace(mosaic=original.mosaic + np.uint16(shift))
+        data, arguments, _ = error_layer(original, worse, "x", {})
+        layer = Image(data, **arguments)
+        assert layer.contrast_limits == pytest.approx([0, 0.02 * (3900 - 60)])
+        assert facts_of(layer)[ERROR_LIMIT] == layer.contrast_limits[1]
 
 
 def test_results_replace_those_of_the_same_raw_under_any_name() -> None:

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
+from PIL import Image as Picture
 from pytestqt.qtbot import QtBot
 from qtpy.QtWidgets import QFileDialog
 from records import make_smooth_record
@@ -19,7 +21,15 @@ from napari_invisp.sensor.libraw import reference_srgb
 from napari_invisp.sensor.reading import read_raw
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.settings import RenderSettings
-from napari_invisp.viewer.layers import FIGURES, RECORD, RENDERING, facts_of, raw_of
+from napari_invisp.viewer.layers import (
+    FIGURES,
+    ORIGINAL,
+    QUALITY,
+    RECORD,
+    RENDERING,
+    facts_of,
+    raw_of,
+)
 from napari_invisp.viewer.widget import InvispWidget
 
 PLUGIN = "napari-invisp"
@@ -27,6 +37,7 @@ RESULTS = (
     "scene RAW error",
     "scene recovered RAW",
     "scene recovered RAW (bilinear)",
+    "scene decoded JPEG",
     "scene rendered sRGB",
 )
 
@@ -82,6 +93,15 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
     return Gate(monkeypatch)
 
 
+@pytest.fixture
+def held(qtbot: QtBot, viewer: ViewerModel, widget: InvispWidget, dng: Path, gate: Gate) -> Gate:
+    """A run of the widget, held back when it is about to render."""
+    viewer.open(dng, plugin=PLUGIN)
+    widget.render_raw()
+    qtbot.waitUntil(gate.reached.is_set)
+    return gate
+
+
 def names(viewer: ViewerModel) -> list[str]:
     return [layer.name for layer in viewer.layers]
 
@@ -98,7 +118,7 @@ def test_without_a_raw_there_is_nothing_to_do(widget: InvispWidget) -> None:
     assert "Open a camera RAW file" in widget.note.text()
 
 
-def test_rendering_adds_four_layers_that_belong_together(
+def test_rendering_adds_layers_that_belong_together(
     viewer: ViewerModel, widget: InvispWidget, finish: Callable[[], None], dng: Path
 ) -> None:
     viewer.open(dng, plugin=PLUGIN)
@@ -106,7 +126,7 @@ def test_rendering_adds_four_layers_that_belong_together(
     widget.render_button.click()
     finish()
     assert names(viewer) == ["scene mosaic", "scene", *RESULTS]
-    error, mosaic, picture, rendered = (viewer.layers[name] for name in RESULTS)
+    error, mosaic, picture, decoded, rendered = (viewer.layers[name] for name in RESULTS)
     recovered = facts_of(mosaic)[RECORD]
     assert (error.data[0].shape, error.data[0].dtype) == ((96, 128), np.uint16)
     assert (mosaic.data[0].shape, mosaic.data[0].dtype) == ((96, 128), np.uint16)
@@ -116,6 +136,11 @@ def test_rendering_adds_four_layers_that_belong_together(
         error.data[0], np.abs(mosaic.data[0].astype(int) - record.mosaic.astype(int))
     )
     assert error.colorbar.visible
+    assert error.contrast_limits == pytest.approx([0, 0.02 * (record.white - record.black.min())])
+    jpeg = Pipeline().encode(facts_of(rendered)[RENDERING])
+    np.testing.assert_array_equal(decoded.data[0], Picture.open(BytesIO(jpeg)).convert("RGB"))
+    assert facts_of(decoded)[QUALITY] == 90
+    assert facts_of(decoded)[ORIGINAL] is record
     for layer in viewer.layers:
         np.testing.assert_array_equal(layer.affine, viewer.layers["scene"].affine)
 
@@ -127,6 +152,7 @@ def test_rendering_adds_four_layers_that_belong_together(
     assert figures.bpp == pytest.approx(8 * figures.jpeg_bytes / (96 * 128))
     assert widget.figures["jpeg_bytes"].text() == f"{figures.jpeg_bytes:,} bytes"
     assert widget.figures["raw_psnr"].text() == f"{figures.raw_psnr:.2f} dB"
+    assert widget.figures["error_limit"].text() == "0 to 2 % of white, 76.8 DN"
     assert widget.result_box.title() == "Result at quality 90, 4:2:2"
     assert widget.stage.text().startswith("Done in")
 
@@ -147,6 +173,9 @@ def test_another_quality_encodes_again_but_never_renders(
     rendering, before = facts_of(rendered)[RENDERING], facts_of(rendered)[FIGURES]
     viewer.layers["scene recovered RAW"].name = "mine"
     mine = viewer.layers["mine"].data[0]
+    decoded, error = viewer.layers["scene decoded JPEG"], viewer.layers["scene RAW error"]
+    distance = rgb_psnr(rendered.data[0], decoded.data[0])
+    scale = error.contrast_limits
 
     widget.controls["quality"].value = 30
     qtbot.waitUntil(lambda: facts_of(rendered)[FIGURES].quality == 30, timeout=20_000)
@@ -157,8 +186,11 @@ def test_another_quality_encodes_again_but_never_renders(
     assert after.rgb_psnr == before.rgb_psnr
     assert facts_of(rendered)[RENDERING] is rendering
     assert gate.renders == 1
-    assert len(viewer.layers) == 6
+    assert len(viewer.layers) == 7
     assert not np.array_equal(viewer.layers["mine"].data[0], mine)
+    assert rgb_psnr(rendered.data[0], decoded.data[0]) < distance
+    assert facts_of(decoded)[QUALITY] == 30
+    assert error.contrast_limits == scale
     assert widget.result_box.title() == "Result at quality 30, 4:2:2"
 
     widget.controls["subsampling"].value = "4:4:4"
@@ -168,18 +200,15 @@ def test_another_quality_encodes_again_but_never_renders(
 
 
 def test_a_quality_moved_during_a_rendering_counts_afterwards(
-    qtbot: QtBot, viewer: ViewerModel, widget: InvispWidget, dng: Path, gate: Gate
+    qtbot: QtBot, widget: InvispWidget, held: Gate
 ) -> None:
-    viewer.open(dng, plugin=PLUGIN)
-    widget.render_raw()
-    qtbot.waitUntil(gate.reached.is_set)
     with qtbot.waitSignal(widget.controls.coding_changed):
         widget.controls["quality"].value = 40
     assert widget.running
-    gate.open.set()
+    held.open.set()
     qtbot.waitUntil(lambda: "quality 40" in widget.result_box.title(), timeout=20_000)
     qtbot.waitUntil(lambda: not widget.running)
-    assert gate.renders == 1
+    assert held.renders == 1
 
 
 def test_cancelling_changes_nothing_and_frees_the_way(
@@ -212,39 +241,23 @@ def test_cancelling_changes_nothing_and_frees_the_way(
 
 
 def test_a_second_run_takes_the_place_of_the_first(
-    qtbot: QtBot,
-    viewer: ViewerModel,
-    widget: InvispWidget,
-    finish: Callable[[], None],
-    dng: Path,
-    gate: Gate,
+    viewer: ViewerModel, widget: InvispWidget, finish: Callable[[], None], held: Gate
 ) -> None:
-    viewer.open(dng, plugin=PLUGIN)
-    widget.render_raw()
-    qtbot.waitUntil(gate.reached.is_set)
     widget.controls["headroom"].value = 1.0
     widget.render_raw()
-    gate.open.set()
+    held.open.set()
     finish()
-    assert len(viewer.layers) == 6
+    assert len(viewer.layers) == 7
     rendering = facts_of(viewer.layers["scene rendered sRGB"])[RENDERING]
     assert rendering.settings.headroom == 1.0
 
 
 def test_the_source_may_be_deleted_during_a_run(
-    qtbot: QtBot,
-    viewer: ViewerModel,
-    widget: InvispWidget,
-    finish: Callable[[], None],
-    dng: Path,
-    gate: Gate,
+    viewer: ViewerModel, widget: InvispWidget, finish: Callable[[], None], held: Gate
 ) -> None:
-    viewer.open(dng, plugin=PLUGIN)
-    widget.render_raw()
-    qtbot.waitUntil(gate.reached.is_set)
     viewer.layers.clear()
     assert widget.raw_layer is None
-    gate.open.set()
+    held.open.set()
     finish()
     assert names(viewer) == list(RESULTS)
     widget.controls["quality"].value = 20  # has nothing to work on any more
@@ -279,7 +292,7 @@ def test_results_keep_to_their_raw_whatever_it_is_called(
     assert widget.picker.native.currentText() == "Fido"
     widget.render_raw()
     finish()
-    assert len(viewer.layers) == 6
+    assert len(viewer.layers) == 7
     assert "pretty" in viewer.layers
 
 

@@ -12,18 +12,18 @@ import pytest
 from napari.utils.notifications import notification_manager
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QPoint, Qt
-from qtpy.QtWidgets import QApplication, QFileDialog, QPushButton, QSlider
+from qtpy.QtWidgets import QApplication, QFileDialog, QMenuBar, QPushButton, QSlider
 
 from napari_invisp.errors import RawFileError
+from napari_invisp.metrics import rgb_psnr
 from napari_invisp.pipeline import Pipeline
 from napari_invisp.samples import sample_path
-from napari_invisp.sensor.dng import write_dng
 from napari_invisp.sensor.reading import read_raw
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.viewer.commands import dock, recover_file, recover_layer
 from napari_invisp.viewer.launch import launch
 from napari_invisp.viewer.layers import FIGURES, facts_of
-from napari_invisp.viewer.widget import WIDGET_NAME, InvispWidget
+from napari_invisp.viewer.widget import DOCK_NAME, InvispWidget
 from napari_invisp.viewer.worker import THREAD_NAME
 
 pytestmark = pytest.mark.usefixtures("display")
@@ -37,6 +37,15 @@ def press(qtbot: QtBot, widget: InvispWidget, name: str) -> None:
     qtbot.waitUntil(button.isVisible)
     assert button.isEnabled()
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def choose(viewer: napari.Viewer, *titles: str) -> None:
+    """Choose an entry of the window's menus."""
+    (menu,) = viewer.window._qt_window.findChildren(QMenuBar)
+    for title in titles:
+        (entry,) = [each for each in menu.actions() if each.text().replace("&", "") == title]
+        menu = entry.menu()
+    entry.trigger()
 
 
 def drag(qtbot: QtBot, slider: QSlider, value: int) -> None:
@@ -66,19 +75,15 @@ def capsule(record: RawRecord, tmp_path: Path) -> Path:
     return path
 
 
-def test_the_main_job(
-    qtbot: QtBot, make_napari_viewer: Callable[..., napari.Viewer], tmp_path: Path
-) -> None:
+def test_the_main_job(qtbot: QtBot, make_napari_viewer: Callable[..., napari.Viewer]) -> None:
     frame = read_raw(sample_path())
-    crop = np.ascontiguousarray(frame.mosaic[600:1400, 800:1800])
-    path = tmp_path / "dog.dng"
-    write_dng(path, frame.replace(mosaic=crop))
     threads = set(threading.enumerate())
 
     viewer = make_napari_viewer(show=True, strict_qt="raise")
-    docked, widget = viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET_NAME)
-    qtbot.waitUntil(docked.isVisible)
-    viewer.open(path, plugin=PLUGIN)
+    choose(viewer, "Plugins", "Render and recover RAW (InvISP)")
+    widget = viewer.window.dock_widgets[DOCK_NAME]
+    qtbot.waitUntil(widget.isVisible)
+    choose(viewer, "File", "Open Sample", "Dog, 2 MP RAW (InvISP)")
     before = viewer.screenshot(flash=False)
     assert before[..., :3].std() > 20  # there is a picture on the canvas
 
@@ -89,6 +94,9 @@ def test_the_main_job(
     assert first.quality == 90
 
     slider = widget.controls["quality"].native.findChild(QSlider)
+    decoded, error = viewer.layers["dog decoded JPEG"], viewer.layers["dog RAW error"]
+    error_before = error.data[0].mean()
+    decoded_before, scale = decoded.data[0], error.contrast_limits
     drag(qtbot, slider, 40)
     chosen = slider.value()
     assert 30 < chosen < 50
@@ -97,19 +105,25 @@ def test_the_main_job(
     second = facts_of(rendered)[FIGURES]
     assert second.jpeg_bytes < first.jpeg_bytes
     assert second.raw_psnr < first.raw_psnr
+    assert rgb_psnr(rendered.data[0], decoded.data[0]) < rgb_psnr(rendered.data[0], decoded_before)
+    assert error.data[0].mean() > error_before
+    assert error.contrast_limits == scale
+    assert error.colorbar.visible
 
     press(qtbot, widget, "recover")
     qtbot.waitUntil(lambda: not widget.running, timeout=LONG)
     assert facts_of(rendered)[FIGURES] == second
 
+    sites = frame.mosaic.shape
     shapes = {layer.name: layer.data[0].shape for layer in viewer.layers}
     assert shapes == {
-        "dog mosaic": (800, 1000),
-        "dog": (800, 1000, 3),
-        "dog RAW error": (800, 1000),
-        "dog recovered RAW": (800, 1000),
-        "dog recovered RAW (bilinear)": (800, 1000, 3),
-        "dog rendered sRGB": (800, 1000, 3),
+        "dog mosaic": sites,
+        "dog": (*sites, 3),
+        "dog RAW error": sites,
+        "dog recovered RAW": sites,
+        "dog recovered RAW (bilinear)": (*sites, 3),
+        "dog decoded JPEG": (*sites, 3),
+        "dog rendered sRGB": (*sites, 3),
     }
     for layer in viewer.layers:
         assert np.isfinite(layer.data[0]).all()
@@ -130,7 +144,7 @@ def test_the_main_job(
     press(qtbot, widget, "render")
     qtbot.waitUntil(lambda: not widget.running, timeout=LONG)
     assert facts_of(rendered)["headroom"] == 1.0
-    assert len(viewer.layers) == 6
+    assert len(viewer.layers) == 7
 
     qtbot.waitUntil(no_thread)
     left = set(threading.enumerate()) - threads
@@ -141,7 +155,7 @@ def test_closing_the_window_during_a_run_ends_it(
     qtbot: QtBot, make_napari_viewer: Callable[..., napari.Viewer]
 ) -> None:
     viewer = make_napari_viewer(show=True)
-    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET_NAME)
+    widget = dock(viewer)
     viewer.open_sample(PLUGIN, "dog")
     runner = widget._runner
     with qtbot.waitSignal(runner.progressed):
@@ -156,7 +170,9 @@ def test_closing_the_dock_during_a_run_ends_it(
     qtbot: QtBot, make_napari_viewer: Callable[..., napari.Viewer], dng: Path
 ) -> None:
     viewer = make_napari_viewer(show=True)
-    docked, widget = viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET_NAME)
+    choose(viewer, "Plugins", "Render and recover RAW (InvISP)")
+    widget = viewer.window.dock_widgets[DOCK_NAME]
+    docked = widget.parentWidget()
     viewer.open_sample(PLUGIN, "dog")
     with qtbot.waitSignal(widget._runner.progressed):
         press(qtbot, widget, "render")
@@ -209,6 +225,18 @@ def test_the_menus_offer_the_commands(make_napari_viewer: Callable[..., napari.V
         assert command in found
 
 
+def test_menu_and_commands_share_one_dock(
+    make_napari_viewer: Callable[..., napari.Viewer],
+) -> None:
+    viewer = make_napari_viewer(show=True)
+    widget = dock(viewer)
+    choose(viewer, "Plugins", "Render and recover RAW (InvISP)")  # hides what is shown
+    assert not widget.isVisible()
+    assert dock(viewer) is widget
+    assert widget.isVisible()
+    assert list(viewer.window.dock_widgets) == [DOCK_NAME]
+
+
 def test_launch_opens_all_kinds_of_files(
     qtbot: QtBot,
     make_napari_viewer: Callable[..., napari.Viewer],
@@ -225,7 +253,7 @@ def test_launch_opens_all_kinds_of_files(
     foreign = tmp_path / "foreign.jpg"
     Image.new("RGB", (30, 20), "red").save(foreign)
     viewer = launch([dng, capsule, foreign], block=False)
-    widget = viewer.window.dock_widgets[f"{WIDGET_NAME} ({PLUGIN})"]
+    widget = viewer.window.dock_widgets[DOCK_NAME]
     qtbot.waitUntil(lambda: not widget.running, timeout=LONG)
     assert {layer.name for layer in viewer.layers} == {
         "scene mosaic",

@@ -7,6 +7,7 @@ from qtpy.QtWidgets import QFormLayout, QGroupBox, QLabel
 
 from napari_invisp.viewer.controls import named
 from napari_invisp.viewer.jobs import Figures
+from napari_invisp.viewer.layers import ERROR_SCALE
 
 _FIGURES = {
     "jpeg_bytes": ("JPEG file", "its size, with all that is needed to recover the RAW"),
@@ -14,6 +15,10 @@ _FIGURES = {
     "compression_ratio": ("Compression", "how many times larger the packed RAW samples are"),
     "raw_psnr": ("RAW PSNR", "recovered against original RAW, white-balanced, bilinear, gamma 2.2"),
     "rgb_psnr": ("RGB PSNR", "rendered sRGB, before JPEG, against LibRaw's rendering"),
+    "error_limit": (
+        "RAW error map",
+        "what its colours span, of white minus black; the same at every quality",
+    ),
 }
 _NOTHING = "–"
 
@@ -44,6 +49,10 @@ class FiguresPanel(QGroupBox):
                 texts["raw_psnr"] = f"{figures.raw_psnr:.2f} dB"
             if figures.rgb_psnr is not None:
                 texts["rgb_psnr"] = f"{figures.rgb_psnr:.2f} dB"
+            if figures.error_limit is not None:
+                texts["error_limit"] = (
+                    f"0 to {100 * ERROR_SCALE:g} % of white, {figures.error_limit:.1f} DN"
+                )
             title = f"Result at quality {figures.quality or '?'}, {figures.subsampling or '?'}"
         for name, text in texts.items():
             self.labels[name].setText(text)

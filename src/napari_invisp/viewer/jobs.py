@@ -32,6 +32,7 @@ from napari_invisp.viewer.layers import (
     Kind,
     LayerData,
     error_layer,
+    error_limit,
     picture_layer,
     raw_layers,
 )
@@ -64,6 +65,8 @@ class Figures:
         dB between original and recovered RAW; ``None`` where there is no original.
     rgb_psnr
         dB between the rendered sRGB and LibRaw's; ``None`` where nothing was rendered.
+    error_limit
+        DN that are brightest in the error map; ``None`` where there is none.
     """
 
     quality: int | None
@@ -73,6 +76,7 @@ class Figures:
     compression_ratio: float
     raw_psnr: float | None = None
     rgb_psnr: float | None = None
+    error_limit: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +155,7 @@ def encode(
         compression_ratio(len(jpeg), original),
         raw_psnr(original, recovery.record),
         fidelity,
+        error_limit(original),
     )
     watcher.step("measuring", 1, 1)
     made: dict[str, Any] = {
@@ -164,6 +169,7 @@ def encode(
     layers = [
         error_layer(original, recovery.record, base, made),
         *raw_layers(recovery.record, base, made, recovered=True),
+        picture_layer(recovery.jpeg.rgb, original, base, Kind.DECODED, made),
         picture_layer(rendering.rgb, original, base, Kind.RENDERED, rendered),
     ]
     watcher.step("measuring", 1, 1)

@@ -39,6 +39,9 @@ FIGURES = "figures"
 #: Of results: how they were made.
 MODEL, HEADROOM, QUALITY, SUBSAMPLING = "model", "headroom", "quality", "subsampling"
 
+#: Of error maps: what is brightest in it, in DN; see :func:`error_limit`.
+ERROR_LIMIT = "error_limit"
+
 #: Suffixes of JPEG files, lower case.
 JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe")
 
@@ -47,8 +50,8 @@ LayerData = tuple[list[NDArray[Any]], dict[str, Any], str]
 
 # A mosaic is linear and would look almost black on a screen, which expects gamma-encoded values.
 _MOSAIC_GAMMA = 1 / 2.2
-# Of the error map; the few largest errors would leave the rest of it black.
-_BRIGHTEST = 99.5
+#: What is brightest in an error map, as a fraction of the range from black to white.
+ERROR_SCALE = 0.02
 
 
 class Kind(StrEnum):
@@ -57,6 +60,7 @@ class Kind(StrEnum):
     RAW = "(bilinear)"
     MOSAIC = "mosaic"
     RENDERED = "rendered sRGB"
+    DECODED = "decoded JPEG"
     JPEG = "JPEG"
     RECOVERED_MOSAIC = "recovered RAW"
     RECOVERED = "recovered RAW (bilinear)"
@@ -194,18 +198,23 @@ def error_layer(
 ) -> LayerData:
     """Make the hidden map of the absolute difference in DN.
 
-    Its contrast goes up to the 99.5th percentile, rounded up, so that a few large errors do not
-    leave the rest black.
+    Its contrast goes from 0 to :func:`error_limit`, whatever the errors are, so that maps of
+    different JPEG files can be compared.
     """
     error = absolute_error(original, recovered)
-    brightest = max(1.0, float(np.ceil(np.percentile(error, _BRIGHTEST))))
+    limit = error_limit(original)
     look = {
         "name": f"{base} {Kind.ERROR}",
-        "contrast_limits": (0.0, brightest),
+        "contrast_limits": (0.0, limit),
         "colormap": "inferno",
         "visible": False,
     }
-    return _layer(error, recovered, look, facts | {KIND: Kind.ERROR})
+    return _layer(error, recovered, look, facts | {KIND: Kind.ERROR, ERROR_LIMIT: limit})
+
+
+def error_limit(original: RawRecord) -> float:
+    """Return the error in DN that is brightest in an error map."""
+    return ERROR_SCALE * (original.white - float(original.black.min()))
 
 
 def _layer(

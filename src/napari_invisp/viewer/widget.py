@@ -58,8 +58,8 @@ from napari_invisp.viewer.layers import (
 from napari_invisp.viewer.worker import Runner, Work
 from napari_invisp.viewer.writers import write_dng_layer, write_jpeg_layer
 
-#: What the widget is called in the manifest.
-WIDGET_NAME = "Render and recover RAW"
+#: What napari calls the dock: the names of the widget and of the plugin in the manifest.
+DOCK_NAME = "Render and recover RAW (InvISP)"
 
 _JPEG_FILTER = f"JPEG files ({' '.join(f'*{suffix}' for suffix in JPEG_SUFFIXES)})"
 # Least width of the dock in pixels, so that its title can be read.
@@ -336,8 +336,6 @@ class InvispWidget(QWidget):
                 else:
                     layer.data = data
                     layer.metadata = {**layer.metadata, METADATA_KEY: facts}
-                if facts[KIND] is Kind.ERROR:
-                    layer.contrast_limits = arguments["contrast_limits"]
         finally:
             self._adding = False
         if added is not None:
