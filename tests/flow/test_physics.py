@@ -147,6 +147,20 @@ def bt709(light: np.ndarray) -> np.ndarray:
     return np.where(light < 0.018054, 4.5 * light, 1.0993 * light**0.45 - 0.0993)
 
 
+def test_headroom_costs_nothing_where_nothing_clips() -> None:
+    scene = Scene((2.0, 1.0, 1.5), camera_to_srgb(MATRICES["Nikon D5000"]))
+    generator = torch.Generator().manual_seed(1)
+    light = torch.rand(20_000, generator=generator) * 0.8
+    u = light * (0.9 + 0.1 * torch.rand((3, 20_000), generator=generator))
+    sample = u / scene.gain
+    rendered = torch.tensor(scene.matrix).float() @ u
+    reference = np.floor(256 * bt709(rendered.numpy()))
+    for headroom in (0.0, 0.5, 1.0):
+        model = Physics().conditioned(scene, sample, headroom)
+        code = (model(sample[None, :, None])[0, :, 0] * 255).round().numpy()
+        assert np.abs(code - reference).max() <= 1
+
+
 @pytest.mark.parametrize("headroom", [-0.1, 1.1, float("nan")])
 def test_headroom_out_of_range_is_refused(headroom: float) -> None:
     with pytest.raises(SettingsError, match="headroom"):

@@ -29,8 +29,9 @@ from napari_invisp.flow.parameters import WHITE, PhysicsParameters
 from napari_invisp.flow.scene import Scene, Triple
 from napari_invisp.flow.tone import encode_gamma
 
-#: λ at headroom ½.
+#: λ at the usual headroom.
 _BALANCED = 0.07
+_USUAL = 0.5
 _P0 = 1e-4
 #: λ at headroom 1: enough to choose the better looking of two that keep as much.
 _LEAST = 3e-6
@@ -52,7 +53,7 @@ _SNAPS = (0.0, 0.004, 0.008, 0.012, 0.016)
 _TRUSTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-def from_metadata(scene: Scene, headroom: float = 0.5) -> PhysicsParameters:
+def from_metadata(scene: Scene, headroom: float = _USUAL) -> PhysicsParameters:
     """Parameters that cover every value that the sensor can give, from metadata alone.
 
     Parameters
@@ -104,7 +105,8 @@ def fit(
     sample = sample.to(torch.float32)
     target, beyond = _clipped(scene, sample)
     if float(beyond.to(torch.float32).mean()) < _WORTHWHILE:
-        return parameters
+        # There is nothing to keep: shoulders lower than usual would only cost.
+        return from_metadata(scene, min(headroom, _USUAL))
     # Only these pixels can depend on what is chosen here.
     concerned = beyond | (encode_gamma(sample * scene.gain).amax(0) > _KNEES[0])
     search = _Search(
