@@ -103,7 +103,7 @@ def test_training_through_it_can_undo_clipping() -> None:
     target = torch.full((1, 3, 16, 16), 0.5)
     start = torch.full((1, 3, 16, 16), 1.1).requires_grad_()
     optimizer = torch.optim.SGD([start], lr=target.numel() / 4)
-    simulate = JpegSimulator()
+    simulate = JpegSimulator("straight-through")
     losses = []
     for _ in range(10):
         optimizer.zero_grad()
@@ -141,7 +141,7 @@ def test_each_sample_has_its_own_quality(subsampling: str) -> None:
 
 def test_half_precision_and_autocast_do_not_coarsen_it() -> None:
     rgb = tensor(PHOTOGRAPHS["coffee"][:32, :32])
-    simulate = JpegSimulator()
+    simulate = JpegSimulator("straight-through")
     with torch.autocast("cpu", dtype=torch.bfloat16):
         inside = simulate(rgb, 90)
     torch.testing.assert_close(inside, simulate(rgb, 90), rtol=0, atol=0)
@@ -151,7 +151,7 @@ def test_half_precision_and_autocast_do_not_coarsen_it() -> None:
 
 
 def test_it_adds_nothing_to_a_checkpoint() -> None:
-    simulate = JpegSimulator()
+    simulate = JpegSimulator("straight-through")
     assert not simulate.state_dict()
     assert not list(simulate.parameters())
 

@@ -59,7 +59,8 @@ class JpegSimulator(nn.Module):
     ----------
     rounding
         Rounds coefficients: a name from :data:`~napari_invisp.jpeg.rounding.ROUNDINGS`, or a
-        function. ``"straight-through"`` is the codec itself forward and the identity backward.
+        function. ``"fourier"`` with ten terms is the paper's choice for `invisp`;
+        ``"straight-through"`` is the codec itself forward and the identity backward.
 
     Raises
     ------
@@ -70,7 +71,7 @@ class JpegSimulator(nn.Module):
     _tables: Tensor
     _dct: Tensor
 
-    def __init__(self, rounding: RoundingName | Rounding = "straight-through") -> None:
+    def __init__(self, rounding: RoundingName | Rounding = "fourier") -> None:
         super().__init__()
         self.rounding = make_rounding(rounding) if isinstance(rounding, str) else rounding
         self._floor: Rounding = torch.floor if self.rounding is hard else straight_through_floor
