@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -97,8 +98,17 @@ def until_opened_by(process: subprocess.Popen[str], pipe: Path) -> BinaryIO:
                 raise AssertionError(f"the program ended with {process.wait(0.05)}") from None
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C reach programs that are started, also where the tests run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @script
 @posix
+@pytest.mark.usefixtures("_interruptible")
 def test_ctrl_c_in_the_program(folder: Path) -> None:
     os.mkfifo("camera.dng")
     before = sorted(path.name for path in folder.iterdir())
