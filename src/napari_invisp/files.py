@@ -1,4 +1,4 @@
-"""Writing files so that a reader never meets half of one."""
+"""Reading files whole, and writing them so that a reader never meets half of one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from napari_invisp.errors import OutputError
+from napari_invisp.errors import InvispError, OutputError
 
 
 @contextmanager
@@ -59,3 +59,30 @@ def write_bytes_atomic(target: Path, data: bytes) -> None:
     """Write ``data`` to ``target`` by way of a temporary name (see :func:`atomic_path`)."""
     with atomic_path(target) as temporary:
         temporary.write_bytes(data)
+
+
+def read_whole(path: Path, kind: str, error: type[InvispError]) -> bytes:
+    """Read a file into memory.
+
+    Parameters
+    ----------
+    path
+        The file.
+    kind
+        What is expected, for messages: "a RAW file", "a JPEG file".
+    error
+        What to raise.
+
+    Raises
+    ------
+    InvispError
+        An ``error``: there is no such file, it is a folder, or it cannot be read.
+    """
+    try:
+        if path.is_dir():
+            raise error(f"{path} is a folder; name {kind} in it")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise error(f"{path} does not exist") from None
+    except OSError as reason:
+        raise error(f"{path} cannot be read: {reason.strerror or reason}") from reason

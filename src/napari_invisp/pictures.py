@@ -1,4 +1,4 @@
-"""Pictures of a RAW for people to look at: 8 bit, upright."""
+"""Pictures of a RAW for people to look at, 8 bit."""
 
 from __future__ import annotations
 
@@ -18,17 +18,22 @@ _TURNS = {1: 0, 3: 2, 6: 3, 8: 1}
 _BRIGHTEST = 0.001
 
 
-def bilinear_picture(record: RawRecord) -> NDArray[np.uint8]:
+def bilinear_codes(record: RawRecord) -> NDArray[np.uint8]:
     """Show a mosaic as the paper does: balanced, bilinear, gamma 2.2, in the camera's own colours.
 
     Returns
     -------
     numpy.ndarray
-        ``(H, W, 3)`` uint8, upright.
+        ``(H, W, 3)`` uint8, in the sensor's orientation.
     """
     rgb = network_raw(record)
     rgb *= 255
-    return _upright(np.rint(rgb, out=rgb).astype(np.uint8), record)
+    return np.rint(rgb, out=rgb).astype(np.uint8)
+
+
+def bilinear_picture(record: RawRecord) -> NDArray[np.uint8]:
+    """Return :func:`bilinear_codes` turned upright."""
+    return _upright(bilinear_codes(record), record)
 
 
 def error_map(original: RawRecord, recovered: RawRecord) -> tuple[NDArray[np.uint8], int]:

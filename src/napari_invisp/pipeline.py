@@ -209,7 +209,7 @@ class Pipeline:
                 "quality": quality,
                 "subsampling": subsampling,
                 "headroom": settings.headroom,
-                "gain": scene_of(record).gain,
+                "gain": float(1 / record.balance.min()),
             },
         }
         data = embed(plain, Capsule(header))

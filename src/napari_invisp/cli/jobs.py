@@ -9,7 +9,7 @@ from typing import Any
 
 from napari_invisp.errors import CapsuleError
 from napari_invisp.evaluation import RgbFidelity, compare_rgb
-from napari_invisp.files import write_bytes_atomic
+from napari_invisp.files import read_whole, write_bytes_atomic
 from napari_invisp.metrics import bits_per_pixel, compression_ratio
 from napari_invisp.pipeline import Pipeline
 from napari_invisp.sensor.dng import encode_dng
@@ -108,7 +108,7 @@ class Recoverer:
         """Recover the RAW in ``source`` and write ``target``."""
         self._warnings.clear()
         start = time.perf_counter()
-        jpeg = _read_jpeg(source)
+        jpeg = read_whole(source, "a JPEG file", CapsuleError)
         started_recovering = time.perf_counter()
         recovery = self._pipeline.recover(jpeg, str(source), self._weights, self._settings)
         seconds_recover = time.perf_counter() - started_recovering
@@ -132,14 +132,3 @@ class Recoverer:
             "seconds_recover": seconds_recover,
             "warnings": list(self._warnings),
         }
-
-
-def _read_jpeg(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise CapsuleError(f"{path} does not exist") from None
-    except IsADirectoryError:
-        raise CapsuleError(f"{path} is a folder; name a JPEG file in it") from None
-    except OSError as error:
-        raise CapsuleError(f"{path} cannot be read: {error.strerror or error}") from error

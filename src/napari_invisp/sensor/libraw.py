@@ -15,6 +15,7 @@ import rawpy
 from numpy.typing import NDArray
 
 from napari_invisp.errors import RawFileError, SettingsError
+from napari_invisp.files import read_whole
 from napari_invisp.sensor.cfa import demosaic_bilinear, normalise, put_mosaic
 from napari_invisp.sensor.dng import LIBRAW_MINIMUM, encode_dng
 from napari_invisp.sensor.record import RawRecord
@@ -55,14 +56,7 @@ def read_file(path: Path) -> bytes:
     RawFileError
         There is no such file, it cannot be read, or it is empty.
     """
-    try:
-        if path.is_dir():
-            raise RawFileError(f"{path} is a folder; name a RAW file in it")
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise RawFileError(f"{path} does not exist") from error
-    except OSError as error:
-        raise RawFileError(f"{path} cannot be read: {error.strerror or error}") from error
+    data = read_whole(path, "a RAW file", RawFileError)
     if not data:
         raise RawFileError(f"{path} is empty")
     return data

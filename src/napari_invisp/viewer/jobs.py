@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from napari_invisp.errors import CapsuleError, InvispError
+from napari_invisp.files import read_whole
 from napari_invisp.flow.zoo import MODELS
 from napari_invisp.jpeg.capsule import from_jpeg
 from napari_invisp.metrics import bits_per_pixel, compression_ratio, raw_psnr, rgb_psnr
@@ -203,7 +204,7 @@ def recover_files(
 
 
 def _recover_file(path: Path, settings: RenderSettings, report: Callbacks) -> Result:
-    data = read_jpeg(path)
+    data = read_whole(path, "a JPEG file", CapsuleError)
     wanted: Any = from_jpeg(data, str(path)).header.get("model")
     asks = isinstance(wanted, dict) and wanted.get("checkpoint") is not None
     recovery = _pipeline(settings, report).recover(
@@ -255,20 +256,6 @@ def save(
     data, arguments, _ = layer
     write(str(path), data, arguments)
     yield Saved(path)
-
-
-def read_jpeg(path: Path) -> bytes:
-    """Read a file into memory.
-
-    Raises
-    ------
-    CapsuleError
-        It cannot be read.
-    """
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise CapsuleError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def _pipeline(settings: RenderSettings, report: Callbacks) -> Pipeline:

@@ -9,10 +9,10 @@ import napari
 from napari.utils.notifications import show_info
 
 from napari_invisp.errors import CapsuleError, RawFileError
+from napari_invisp.files import read_whole
 from napari_invisp.jpeg.capsule import from_jpeg
 from napari_invisp.sensor.reading import is_raw_name
 from napari_invisp.viewer.commands import dock
-from napari_invisp.viewer.jobs import read_jpeg
 from napari_invisp.viewer.layers import JPEG_SUFFIXES
 
 
@@ -46,7 +46,7 @@ def launch(paths: Sequence[Path] = (), block: bool = True) -> napari.Viewer:
     for path in paths:
         if path.suffix.lower() in JPEG_SUFFIXES:
             try:
-                from_jpeg(read_jpeg(path), str(path))
+                from_jpeg(read_whole(path, "a JPEG file", CapsuleError), str(path))
                 capsules.append(path)
                 continue
             except CapsuleError as error:

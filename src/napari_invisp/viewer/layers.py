@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_invisp.metrics import absolute_error, network_raw
+from napari_invisp.metrics import absolute_error
+from napari_invisp.pictures import bilinear_codes
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.viewer.pyramids import pyramid
 
@@ -178,10 +179,9 @@ def raw_layers(
         "contrast_limits": (0.0, white),
         "rgb": True,
     }
-    eight_bit = np.rint(network_raw(record) * 255).astype(np.uint8)
     return [
         _layer(record.mosaic, record, mosaic, facts | {KIND: of_mosaic}),
-        _layer(eight_bit, record, picture, facts | {KIND: of_picture}),
+        _layer(bilinear_codes(record), record, picture, facts | {KIND: of_picture}),
     ]
 
 
