@@ -1,32 +1,247 @@
-"""Measure the README's table anew: `python scripts/figures.py RAW…`.
+"""Put figures into the documentation: `python scripts/figures.py`.
 
-Runs `napari-invisp evaluate`, keeps its JSON in results/, and puts its Markdown into the README.
+Each block between `<!-- figures: NAME -->` and `<!-- end -->` in the README and in docs/, and each
+plot that such a block shows, is made of one file in results/. Those files are what
+`napari-invisp evaluate … -o` writes; `--measure RESULT FILE…` makes one anew, by its recipe below:
+
+    python scripts/figures.py --measure headroom RAW…
 """
 
 from __future__ import annotations
 
+import argparse
+import hashlib
+import json
+import re
 import sys
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from napari_invisp import cli
+from napari_invisp.evaluation.plots import draw
+from napari_invisp.evaluation.rows import Mean, Row, means, rows_from
+from napari_invisp.evaluation.tables import markdown_lines, markdown_table
+from napari_invisp.files import write_bytes_atomic
 
 ROOT = Path(__file__).resolve().parents[1]
-TABLE = ROOT / "results" / "real-files.md"
-BEGIN, END = "<!-- begin: results/real-files.md -->\n", "<!-- end -->"
+BLOCK = re.compile(r"(<!-- figures: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+#: How `napari-invisp evaluate` is to be asked for each result, besides files and output.
+RECIPES = {
+    "real-files": "--headroom 0.5 1 --yardstick",
+    "universal": "--models physics universal --headroom 0.5 1 --yardstick",
+    "headroom": "--models physics universal --headroom 0 0.125 0.25 0.375 0.5 0.625 0.75 0.875 1 "
+    "--yardstick",
+    "rate": "--models physics universal --quality 60 75 85 90 95 98 --yardstick",
+    "table1": "--models upi cycleisp.safetensors invertible-grayscale.safetensors unet.safetensors "
+    "invisp-none.safetensors invisp-dsq.safetensors invisp-fourier.safetensors universal",
+}
+
+#: Rows of the paper's Table 1, by what `row_of_table_1` calls them; ours last.
+TABLE_1 = {
+    "upi": "UPI",
+    "cycleisp": "CycleISP, RGB → RAW",
+    "invertible-grayscale": "Invertible Grayscale",
+    "unet": "U-net pair",
+    "invisp-none": "InvISP without JPEG simulation",
+    "invisp-dsq": "InvISP with DSQ",
+    "invisp-fourier": "InvISP with Fourier",
+    "universal": "`universal`",
+}
 
 
-def main(files: list[str]) -> None:
-    """Measure and write."""
-    command = ["evaluate", *files, "--headroom", "0.5", "1", "--quality", "90"]
-    for target in (TABLE, TABLE.with_suffix(".json")):
-        if cli.main([*command, "-o", str(target)]) != 0:
-            sys.exit(2)
-    readme = ROOT / "README.md"
-    before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
-    after = rest.split(END, 1)[1]
-    table = TABLE.read_text(encoding="utf-8")
-    readme.write_text(before + BEGIN + table + END + after, encoding="utf-8")
+def read(result: str) -> dict[str, Any]:
+    """Return what a result's file holds."""
+    values: dict[str, Any] = json.loads(path_of(result).read_text(encoding="utf-8"))
+    return values
+
+
+def path_of(result: str) -> Path:
+    """Return the file of a result."""
+    return ROOT / "results" / f"{result}.json"
+
+
+def documents() -> list[Path]:
+    """List the documents that may hold blocks."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@dataclass(frozen=True)
+class Figure(ABC):
+    """What a block shows."""
+
+    result: str
+
+    @property
+    def measured(self) -> bool:
+        """Whether there is anything to show."""
+        return path_of(self.result).is_file()
+
+    def text(self, document: Path) -> str:
+        """Return the inside of a block in a document."""
+        if not self.measured:
+            return f"*`results/{self.result}.json` has not been measured yet.*\n"
+        return self.filled(document)
+
+    @abstractmethod
+    def filled(self, document: Path) -> str:
+        """Return the same where there is a result."""
+
+
+class RowByRow(Figure):
+    """Every row of a result."""
+
+    def filled(self, document: Path) -> str:
+        """Return a table."""
+        return markdown_table(rows_from(read(self.result)), without=("camera", "width", "height"))
+
+
+class ModelsByFiles(Figure):
+    """A column a model, so that models can be compared."""
+
+    def filled(self, document: Path) -> str:
+        """Return a table."""
+        rows = rows_from(read(self.result))
+        averages = [mean for mean in means(rows) if isinstance(mean, Mean)]
+        models = list(dict.fromkeys(row.model for row in rows))
+        cells: dict[tuple[str, float], dict[str, str]] = {}
+        for name, each in [*((row.file, row) for row in rows), *(("mean", m) for m in averages)]:
+            cells.setdefault((name, each.headroom), {})[each.model] = _cell(each)
+        lines = [
+            [file, f"{headroom:g}", *(cell.get(model, "–") for model in models)]
+            for (file, headroom), cell in cells.items()
+        ]
+        kinds = {(row.quality, row.subsampling) for row in rows}
+        kind = ", ".join(f"quality {quality}, {subsampling}" for quality, subsampling in kinds)
+        note = f"RGB PSNR before JPEG / after JPEG / RAW PSNR [lossy DNG of equal bytes]; {kind}."
+        heads = [["file", "headroom", *models], ["---", "---:", *["---:"] * len(models)]]
+        return f"{note}\n\n{markdown_lines([*heads, *lines])}"
+
+
+def _cell(each: Row | Mean) -> str:
+    figures = f"{each.rgb_psnr:.2f} / {each.rgb_psnr_jpeg:.2f} / **{each.raw_psnr:.2f}**"
+    yardstick = each.lossy_dng_raw_psnr
+    return figures + ("" if yardstick is None else f" [{yardstick:.2f}]")
+
+
+class PaperTable1(Figure):
+    """Our counterpart of the paper's Table 1, its own figures beside ours."""
+
+    def filled(self, document: Path) -> str:
+        """Return a table."""
+        table = read(self.result)
+        about = table["models"]
+        ours = {row_of_table_1(about[mean["model"]]): mean for mean in table["means"]}
+        # {"columns": ["Nikon D700: RAW PSNR", …], "rows": {"upi": ["29.30", …], …}}
+        quoted = read("paper-table1") if path_of("paper-table1").is_file() else {}
+        columns = quoted.get("columns", [])
+        heads = ["method", "trained for", "RGB PSNR", "RGB SSIM", "RGB PSNR after JPEG", "RAW PSNR"]
+        lines = [heads + [f"paper, other data: {column}" for column in columns]]
+        lines.append(["---", "---", *["---:"] * (len(lines[0]) - 2)])
+        for row, label in TABLE_1.items():
+            mean = ours.get(row)
+            figures = ["not measured", *["–"] * 4]
+            if mean is not None:
+                figures = [
+                    budget(about[mean["model"]]["card"]),
+                    f"{mean['rgb_psnr']:.2f}",
+                    f"{mean['rgb_ssim']:.4f}",
+                    f"{mean['rgb_psnr_jpeg']:.2f}",
+                    f"{mean['raw_psnr']:.2f}",
+                ]
+            paper = quoted.get("rows", {}).get(row, ["–"] * len(columns))
+            lines.append([label, *figures, *paper])
+        return markdown_lines(lines)
+
+
+def row_of_table_1(model: dict[str, Any]) -> str:
+    """Tell which row a model belongs to; variants of the paper's network differ in training."""
+    settings = model["card"].get("settings")
+    if model["name"] != "invisp" or settings is None:
+        return str(model["name"])
+    return f"invisp-{'none' if settings['jpeg'] == 'none' else settings['rounding']}"
+
+
+def budget(card: dict[str, Any]) -> str:
+    """Say what training took."""
+    if "steps" not in card:
+        return "nothing to train"
+    settings = card["settings"]
+    patches = f"{settings['batch']} × {settings['patch']}²"
+    return f"{card['steps']:,} steps of {patches} pixels, {card['seconds'] / 3600:.1f} h"
+
+
+@dataclass(frozen=True)
+class Plot(Figure):
+    """A plot, beside the documents."""
+
+    caption: str
+
+    @property
+    def image(self) -> Path:
+        """The file of the plot."""
+        return ROOT / "docs" / "images" / f"{self.result}.svg"
+
+    @property
+    def source(self) -> str:
+        """What the plot's metadata say that it was made of."""
+        data = path_of(self.result).read_bytes()
+        return f"results/{self.result}.json, SHA-256 {hashlib.sha256(data).hexdigest()}"
+
+    def filled(self, document: Path) -> str:
+        """Return a link to the plot."""
+        return f"![{self.caption}]({self.image.relative_to(document.parent).as_posix()})\n"
+
+    def draw(self) -> None:
+        """Make the plot."""
+        data = draw(rows_from(read(self.result)), ".svg", self.source)
+        write_bytes_atomic(self.image, data)
+
+
+#: What can be shown, by the names of the blocks.
+FIGURES: dict[str, Figure] = {
+    "real-files": RowByRow("real-files"),
+    "universal": ModelsByFiles("universal"),
+    "headroom": Plot("headroom", "RAW PSNR against RGB PSNR over the headroom, for each file"),
+    "rate": Plot("rate", "RAW PSNR against bits a pixel over the JPEG quality, for each file"),
+    "table-1": PaperTable1("table1"),
+}
+
+
+def with_figures(document: Path, text: str) -> str:
+    """Return a document's text with its blocks filled."""
+
+    def fill(block: re.Match[str]) -> str:
+        return block[1] + FIGURES[block[2]].text(document) + block[3]
+
+    return BLOCK.sub(fill, text)
+
+
+def main(arguments: list[str]) -> int:
+    """Measure what was asked for, and fill all documents."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--measure", metavar="RESULT", choices=[n for n in RECIPES if n != "table1"]
+    )
+    parser.add_argument("files", metavar="FILE", nargs="*")
+    asked = parser.parse_args(arguments)
+    if asked.measure:
+        options = [*asked.files, *RECIPES[asked.measure].split()]
+        status = cli.main(["evaluate", *options, "-o", str(path_of(asked.measure))])
+        if status != 0:
+            return status
+    for figure in FIGURES.values():
+        if isinstance(figure, Plot) and figure.measured:
+            figure.draw()
+    for document in documents():
+        before = document.read_text(encoding="utf-8")
+        after = with_figures(document, before)
+        if after != before:
+            write_bytes_atomic(document, after.encode())
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

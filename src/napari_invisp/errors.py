@@ -33,3 +33,11 @@ class OutputError(InvispError):
 
 class Cancelled(Exception):  # noqa: N818 - an event, not an error
     """The caller asked to stop; nothing was written."""
+
+
+class DataError(InvispError):
+    """Training data are missing, damaged, or cannot be made."""
+
+
+class TrainingError(InvispError):
+    """A training run cannot be begun, or cannot go on."""

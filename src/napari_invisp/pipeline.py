@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -16,12 +16,13 @@ from napari_invisp.devices import choose_device
 from napari_invisp.errors import CapsuleError, CheckpointError, RawFileError
 from napari_invisp.flow.base import InvertibleISP
 from napari_invisp.flow.checkpoints import weights_hash
+from napari_invisp.flow.coded import Coded
 from napari_invisp.flow.profiles import Profile
 from napari_invisp.flow.scene import Scene
-from napari_invisp.flow.zoo import MODELS, load_model
 from napari_invisp.jpeg.capsule import Capsule, check_coding, embed, from_jpeg
 from napari_invisp.jpeg.codec import JpegImage, decode_jpeg, encode_jpeg, srgb_profile
 from napari_invisp.jpeg.exif import build_exif
+from napari_invisp.jpeg.tables import nearest_quality
 from napari_invisp.sensor.cfa import denormalise, mosaic_from_rgb
 from napari_invisp.sensor.libraw import demosaic_uint16
 from napari_invisp.sensor.record import RawRecord
@@ -35,6 +36,7 @@ from napari_invisp.tiling import (
     single_threaded,
     tiles,
 )
+from napari_invisp.zoo import MODELS, load_model
 
 # Pixels that a model may look at before it adapts to a picture.
 _SAMPLE = 200_000
@@ -274,10 +276,12 @@ class Pipeline:
         profile = network.profile
         seen = as_seen_by(record, profile)
         mosaic = np.empty((height, width), np.uint16)
+        coded = _coded(jpeg)
 
         def recover_tile(tile: Tile) -> None:
             y = _tensor(jpeg.rgb[tile.outer_rows, tile.outer_columns], device).div_(255)
-            x = network.recover(y)[..., *tile.inner]
+            origin = tile.outer_rows.start, tile.outer_columns.start
+            x = network.recover(y, replace(coded, origin=origin))[..., *tile.inner]
             mosaic[tile.rows, tile.columns] = _to_mosaic(_from_network(x, profile), seen)
 
         self._through("recovering", record, network, device, settings, recover_tile)
@@ -337,7 +341,9 @@ class Pipeline:
         work: Callable[[Tile], None],
     ) -> None:
         """Work through a frame in tiles."""
-        pieces = tiles(record.height, record.width, settings.tile or model.tile, model.halo)
+        pieces = tiles(
+            record.height, record.width, settings.tile or model.tile, model.halo, model.grid
+        )
         # Pointwise models make many small operations: whole tiles at once use the cores better
         # than each operation spread over them.
         threads = torch.get_num_threads()
@@ -362,7 +368,7 @@ def describe_model(model: InvertibleISP) -> dict[str, Any]:
 
 
 def as_seen_by(record: RawRecord, profile: Profile) -> RawRecord:
-    """Return the record with the levels and pattern that a profile takes for true."""
+    """Return the record with the levels, pattern and balance that a profile takes for true."""
     changes: dict[str, Any] = {}
     if profile.black == "none":
         changes["black"] = np.zeros((2, 2))
@@ -370,12 +376,20 @@ def as_seen_by(record: RawRecord, profile: Profile) -> RawRecord:
         changes["white"] = float(profile.white)
     if profile.pattern != "file":
         changes["pattern"] = profile.pattern
+    if profile.balance == "none":
+        changes["white_balance"] = np.ones(3)
     return record.replace(**changes) if changes else record
 
 
 def scene_of(record: RawRecord) -> Scene:
     """Return what a model may know of a record beforehand."""
-    return Scene.of(record.white_balance, record.camera_to_srgb, saturation(record))
+    return Scene.of(record.white_balance, record.camera_to_srgb, saturation(record), record.pattern)
+
+
+def _coded(jpeg: JpegImage) -> Coded:
+    """Return what a model may know of a JPEG; other encoders' tables are told by their average."""
+    quality = jpeg.quality or nearest_quality(jpeg.tables[0])
+    return Coded(quality, jpeg.subsampling or "4:2:0")
 
 
 def _tensor(pixels: NDArray[Any], device: torch.device) -> Tensor:

@@ -46,7 +46,7 @@ class Tile:
         )
 
 
-def tiles(height: int, width: int, size: int, halo: int) -> list[Tile]:
+def tiles(height: int, width: int, size: int, halo: int, grid: int = 2) -> list[Tile]:
     """Cover a frame with tiles, in reading order.
 
     Parameters
@@ -54,12 +54,15 @@ def tiles(height: int, width: int, size: int, halo: int) -> list[Tile]:
     height, width
         Of the frame, in pixels.
     size
-        Side of a tile without its halo; made even, so that every tile starts at the same CFA site.
+        Side of a tile without its halo; rounded up to the grid.
     halo
-        Receptive half-width of the model; made even too.
+        Receptive half-width of the model; rounded up to the grid too.
+    grid
+        Tiles begin at multiples of it, with their halo and without; even, so that every tile starts
+        at the same CFA site.
     """
-    size += size % 2
-    halo += halo % 2
+    size += -size % grid
+    halo += -halo % grid
 
     def cuts(length: int) -> list[tuple[slice, slice]]:
         return [

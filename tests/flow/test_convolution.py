@@ -29,6 +29,24 @@ def test_the_generator_alone_decides_the_start() -> None:
     assert not torch.equal(_seeded(3).matrix(), _seeded(4).matrix())
 
 
+@given(st.integers(0, 1000))
+def test_becomes_any_regular_matrix(seed: int) -> None:
+    layer = _seeded(0)
+    wanted = torch.randn(3, 3, generator=torch.Generator().manual_seed(seed)) + 2 * torch.eye(3)
+    layer.become(wanted)
+    torch.testing.assert_close(layer.matrix().detach(), wanted, rtol=1e-4, atol=1e-5)
+    with torch.no_grad():
+        pixels = layer.inverse(layer(torch.eye(3).reshape(3, 3, 1, 1)))
+    assert pixels.isfinite().all()
+
+
+def test_keeps_float32_within_autocast() -> None:
+    layer, pixels = _seeded(0), torch.rand(1, 3, 4, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        back = layer.inverse(layer(pixels))
+    torch.testing.assert_close(back, pixels, rtol=0, atol=1e-5)
+
+
 def test_multiplies_each_pixel_by_the_composed_matrix() -> None:
     layer = _seeded(0)
     rng = np.random.default_rng(0)

@@ -11,10 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_invisp.errors import CheckpointError, SettingsError
-from napari_invisp.flow.coupling import CouplingBlock
 from napari_invisp.flow.headroom import from_metadata
 from napari_invisp.flow.parameters import PhysicsParameters
-from napari_invisp.flow.physics import Physics, Residual
+from napari_invisp.flow.physics import Physics
 from napari_invisp.flow.scene import Scene
 
 # XYZ → camera of bodies at the ends of LibRaw's table (saturated and flat dyes, old and new).
@@ -181,31 +180,3 @@ def test_a_damaged_memo_is_refused(damage: str) -> None:
     del memo[damage]
     with pytest.raises(CheckpointError, match="damaged"):
         PhysicsParameters.from_dict(memo)
-
-
-class _Coupled(Residual):
-    """A coupling of the paper's kind in the place of a learned residual flow."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.block = CouplingBlock(generator=torch.Generator().manual_seed(0))
-        self.halo = CouplingBlock.reach
-
-    def forward(self, z: torch.Tensor) -> torch.Tensor:
-        return self.block(z)
-
-    def inverse(self, z: torch.Tensor) -> torch.Tensor:
-        return self.block.inverse(z)
-
-
-def test_a_residual_flow_rides_on_the_chain() -> None:
-    scene = Scene((2.0, 1.0, 1.5), camera_to_srgb(MATRICES["Leica M8"]))
-    plain, carried = Physics(from_metadata(scene)), Physics(residual=_Coupled())
-    carried = carried.remembering(plain.memo())
-    assert carried.halo == CouplingBlock.reach
-    x = sensor_cube(scene, 7)[..., :7].double()
-    carried.double()
-    with torch.no_grad():
-        y = carried(x)
-        assert (y - plain(x)).abs().max() > 1e-4
-        assert (carried.inverse(y) - x).abs().max() < 1e-9

@@ -46,6 +46,7 @@ _PROFILES = st.builds(
     pattern=st.sampled_from(["file", "RGGB"]),
     gamma=st.floats(0.1, 10),
     rounding=st.sampled_from(["round", "truncate"]),
+    balance=st.sampled_from(["file", "none"]),
 )
 
 
@@ -72,6 +73,7 @@ def test_json_round_trip(profile: Profile) -> None:
         ("gamma", "2.2"),
         ("gamma", float("inf")),
         ("rounding", "up"),
+        ("balance", "camera"),
     ],
 )
 def test_what_a_field_cannot_hold_is_named(field: str, value: Any) -> None:
@@ -87,6 +89,12 @@ def test_fields_are_neither_missing_nor_unknown() -> None:
     del values["gamma"], values["black"]
     with pytest.raises(CheckpointError, match="lacks black, gamma"):
         Profile.from_dict(values)
+
+
+def test_profiles_from_before_white_balance_was_a_choice_are_balanced() -> None:
+    values = PROFILES["paper"].to_dict()
+    del values["balance"]
+    assert Profile.from_dict(values) == PROFILES["paper"]
 
 
 @pytest.mark.parametrize("values", [None, [], "paper", 3])

@@ -14,7 +14,6 @@ from napari_invisp.cli.report import (
     complain,
     print_compare,
     print_json,
-    print_mean,
     print_recover,
     print_render,
 )
@@ -62,51 +61,6 @@ def compare(arguments: Namespace) -> int:
     facts = compare_files(arguments.raw, arguments.recovered)
     (print_json if arguments.json else print_compare)(facts)
     return 0
-
-
-def evaluate(arguments: Namespace) -> int:
-    """RAW files → a table."""
-    from napari_invisp.cli.progress import ProgressBar
-    from napari_invisp.evaluation import Evaluation, Row
-    from napari_invisp.tables import table_format, table_values, write_table
-
-    output: Path = arguments.output
-    table_format(output)
-    check_target(output, arguments.files)
-    rows: list[Row] = []
-    errors: list[_Facts] = []
-    notes: list[str] = []
-    with ProgressBar() as bar:
-        evaluation = Evaluation(
-            arguments.models,
-            arguments.headroom,
-            arguments.quality,
-            arguments.subsampling,
-            settings_from(arguments, ComputeSettings),
-            progress=bar,
-            notify=notes.append,
-        )
-        for number, path in enumerate(arguments.files, 1):
-            bar.subject = f"{path.name} ({number} of {len(arguments.files)})"
-            try:
-                rows += evaluation.rows(path)
-            except RawFileError as error:
-                bar.clear()
-                errors.append(_reported(path, error))
-    if not rows:
-        return 2
-    write_table(output, rows)
-    table = table_values(rows)
-    warnings = list(dict.fromkeys(notes))
-    for note in warnings:
-        complain(f"warning: {note}")
-    if arguments.json:
-        print_json({"output": str(output), **table, "errors": errors, "warnings": warnings})
-    else:
-        for mean in table["means"]:
-            print_mean(mean)
-        print(f"table of {len(rows)} rows: {output}")
-    return 2 if errors else 0
 
 
 def demo(arguments: Namespace) -> int:

@@ -2,24 +2,61 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
+from argparse import SUPPRESS, ArgumentParser, BooleanOptionalAction, Namespace
+from collections.abc import Callable, Collection
 from dataclasses import Field, fields
 from typing import Any, TypeVar
 
 from napari_invisp.errors import SettingsError
-from napari_invisp.settings import ComputeSettings, Control, RenderSettings, controls
+from napari_invisp.settings import (
+    ComputeSettings,
+    Control,
+    RenderSettings,
+    Settings,
+    controls,
+    kind_of,
+    takes_several,
+)
 
-_Settings = TypeVar("_Settings", bound=ComputeSettings)
+_Settings = TypeVar("_Settings", bound=Settings)
 
 _KINDS = {int: "a whole number", float: "a number"}
 
 
+def add_options(
+    parser: ArgumentParser,
+    settings: type[Settings],
+    title: str,
+    leave_out: Collection[str] = (),
+    *,
+    only_given: bool = False,
+) -> None:
+    """Add an option for each field of some settings.
+
+    Parameters
+    ----------
+    parser
+        Where to.
+    settings
+        The class.
+    title
+        Heading of these options in the help.
+    leave_out
+        Fields that get no option.
+    only_given
+        Whether the parsed arguments hold nothing for options that were not given, in place of
+        defaults.
+    """
+    group = parser.add_argument_group(title)
+    for each, control in controls(settings):
+        if each.name not in leave_out:
+            changes: dict[str, Any] = {"default": SUPPRESS} if only_given else {}
+            _add(group, each, control, **changes)
+
+
 def add_compute_options(parser: ArgumentParser) -> None:
     """Add an option for each field of :class:`ComputeSettings`."""
-    group = parser.add_argument_group("computing")
-    for each, control in controls(ComputeSettings):
-        _add(group, each, control)
+    add_options(parser, ComputeSettings, "computing")
 
 
 def add_render_options(parser: ArgumentParser) -> None:
@@ -54,8 +91,13 @@ def settings_from(arguments: Namespace, kind: type[_Settings]) -> _Settings:
     SettingsError
         A value is out of its range.
     """
-    given = vars(arguments)
-    return kind(**{each.name: given[each.name] for each in fields(kind) if each.name in given})
+    return kind(**given_values(arguments, kind))
+
+
+def given_values(arguments: Namespace, kind: type[Settings]) -> dict[str, Any]:
+    """Return what the arguments hold for the fields of some settings, by name."""
+    given = {name: tuple(v) if isinstance(v, list) else v for name, v in vars(arguments).items()}
+    return {each.name: given[each.name] for each in fields(kind) if each.name in given}
 
 
 def _render_only() -> list[tuple[Field[Any], Control]]:
@@ -66,20 +108,34 @@ def _render_only() -> list[tuple[Field[Any], Control]]:
 
 
 def _add(
-    group: Any, each: Field[Any], control: Control, *, name: str = "", several: bool = False
+    group: Any,
+    each: Field[Any],
+    control: Control,
+    *,
+    name: str = "",
+    several: bool = False,
+    **changes: Any,
 ) -> None:
-    group.add_argument(
-        f"--{name or each.name}",
-        type=_converter(each, control),
-        default=[each.default] if several else each.default,
-        nargs="+" if several else None,
-        metavar=each.name.upper(),
-        help=_help(each, control),
-    )
+    option = f"--{(name or each.name).replace('_', '-')}"
+    common = {
+        "default": [each.default] if several else each.default,
+        "help": _help(each, control),
+        **changes,
+    }
+    if kind_of(each) is bool:
+        group.add_argument(option, action=BooleanOptionalAction, **common)
+    else:
+        group.add_argument(
+            option,
+            type=_converter(each, control),
+            nargs="+" if several or takes_several(each) else None,
+            metavar=each.name.upper(),
+            **common,
+        )
 
 
 def _converter(each: Field[Any], control: Control) -> Callable[[str], Any]:
-    kind: type[Any] = type(each.default)
+    kind = kind_of(each)
 
     def convert(text: str) -> Any:
         try:
@@ -98,4 +154,11 @@ def _help(each: Field[Any], control: Control) -> str:
         allowed = f"{', '.join(control.choices)}; "
     elif control.minimum is not None and control.maximum is not None:
         allowed = f"{control.minimum:g} to {control.maximum:g}; "
-    return f"{control.help} ({allowed}default {each.default})".replace("%", "%%")
+    default = each.default
+    if isinstance(default, tuple):
+        default = " ".join(map(str, default))
+    elif isinstance(default, bool):
+        default = "yes" if default else "no"
+    elif default in ("", None):
+        default = "none"
+    return f"{control.help} ({allowed}default {default})".replace("%", "%%")

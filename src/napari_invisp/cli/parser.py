@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from napari_invisp.cli import commands
+from napari_invisp.cli.evaluating import add_evaluate_options, evaluate
 from napari_invisp.cli.options import (
     add_compute_options,
     add_render_choices,
     add_render_options,
 )
+from napari_invisp.cli.preparing import add_prepare
 from napari_invisp.cli.report import PROGRAM
+from napari_invisp.cli.training import add_train
 from napari_invisp.errors import SettingsError
 
 _ABOUT = """\
@@ -69,7 +72,8 @@ Render and recover RAW files in all combinations of some settings, and write a
 table of figures.
 
 A row of the table is one file, model, headroom, quality and subsampling; means
-over the files follow. The JPEGs are kept in memory only.
+over the files follow. The JPEGs are kept in memory only. JSON tables also say
+which weights were measured and how they were trained.
 """
 
 _DEMO = """\
@@ -171,15 +175,16 @@ def build_parser() -> argparse.ArgumentParser:
     compare.add_argument("raw", metavar="RAW", type=Path, help="the original RAW file")
     compare.add_argument("recovered", metavar="RECOVERED", type=Path, help="the recovered DNG")
 
-    evaluate = command(
-        commands.evaluate,
+    evaluation = command(
+        evaluate,
         "make a table of figures for many files and settings",
         _EVALUATE,
         "*.CR2 --quality 75 90 95 -o table.md",
     )
-    _add_files(evaluate, "RAW", "RAW files to work on")
-    _add_output(evaluate, "TABLE", "table to write: *.csv, *.json or *.md (Markdown)")
-    add_render_choices(evaluate, plurals={"model": "models"})
+    _add_files(evaluation, "RAW", "RAW files; for the paper's protocol, prepared sets")
+    _add_output(evaluation, "TABLE", "table to write: *.csv, *.json or *.md (Markdown)")
+    add_evaluate_options(evaluation)
+    add_render_choices(evaluation, plurals={"model": "models"})
 
     demo = command(
         commands.demo,
@@ -199,6 +204,9 @@ def build_parser() -> argparse.ArgumentParser:
 
     view = command(commands.view, "open napari with this plugin", _VIEW, "IMG_1234.CR2")
     view.add_argument("files", metavar="FILE", nargs="*", type=Path, help="RAW or JPEG files")
+
+    add_prepare(commands_of)
+    add_train(commands_of)
     return parser
 
 

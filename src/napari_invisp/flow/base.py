@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from napari_invisp.flow.profiles import Profile
 
 if TYPE_CHECKING:
+    from napari_invisp.flow.coded import Coded
     from napari_invisp.flow.scene import Scene
 
 
@@ -27,6 +28,9 @@ class InvertibleISP(nn.Module, ABC):
         How RAW becomes this model's input, and how its sRGB becomes 8 bit.
     tile
         Side of the tiles, without halo, that suit it best.
+    grid
+        Tiles begin at multiples of it, an even number: a network that halves the resolution
+        divides a tile as it divides the frame only then.
     checkpoint
         Name of the user's file that the weights are from, if they are.
     """
@@ -35,6 +39,7 @@ class InvertibleISP(nn.Module, ABC):
     halo: int
     profile: Profile
     tile: int = 512
+    grid: int = 2
     checkpoint: str | None = None
 
     def conditioned(self, scene: Scene, sample: Tensor, headroom: float) -> InvertibleISP:
@@ -50,6 +55,10 @@ class InvertibleISP(nn.Module, ABC):
             0…1, how much of what would clip is kept.
         """
         return self
+
+    def configuration(self) -> dict[str, Any]:
+        """Return what besides the profile its class needs to be made again, as JSON values."""
+        return {}
 
     def memo(self) -> dict[str, Any]:
         """Return what its inverse needs besides the weights, as JSON values, for the capsule."""
@@ -95,9 +104,14 @@ class InvertibleISP(nn.Module, ABC):
             ``(N, 3, H, W)``, the input that renders as ``y``.
         """
 
-    def recover(self, y: Tensor) -> Tensor:
+    def recover(self, y: Tensor, coded: Coded | None = None) -> Tensor:
         """Estimate the input from a decoded JPEG: :meth:`inverse`, unless the model knows better.
 
-        Shapes and ranges are those of :meth:`inverse`.
+        Parameters
+        ----------
+        y
+            ``(N, 3, H, W)`` as for :meth:`inverse`.
+        coded
+            How it was stored, and where in the frame it lies; by default as is usual.
         """
         return self.inverse(y)

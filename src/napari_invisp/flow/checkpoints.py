@@ -5,7 +5,8 @@ Its metadata hold one JSON object under the key ``napari_invisp``::
 
     {"format": 1, "model": "invisp", "profile": {…}, "card": {…}}
 
-``card`` is free: the training recipe, figures, credits.
+``card`` is free: the training recipe, figures, credits. Models of various sizes have another key,
+``configuration``: the arguments that their class is made with.
 """
 
 from __future__ import annotations
@@ -29,12 +30,17 @@ from napari_invisp.flow.base import InvertibleISP
 from napari_invisp.flow.convolution import InvertibleConv1x1
 from napari_invisp.flow.invisp import Invisp
 from napari_invisp.flow.profiles import PROFILES, Profile
+from napari_invisp.flow.universal import Universal
 
 FORMAT = 1
 _HEADER = "napari_invisp"
 
-#: Architectures that have weights, by the model name that a checkpoint gives.
-ARCHITECTURES: dict[str, Callable[[Profile], InvertibleISP]] = {"invisp": Invisp}
+#: Architectures that have weights, by the model name that a checkpoint gives. They take a profile,
+#: and what :meth:`~napari_invisp.flow.base.InvertibleISP.configuration` gave by name.
+ARCHITECTURES: dict[str, Callable[..., InvertibleISP]] = {
+    "invisp": Invisp,
+    "universal": Universal,
+}
 
 # What training scripts wrap a state_dict in.
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
@@ -73,6 +79,8 @@ def save_checkpoint(
         "profile": model.profile.to_dict(),
         "card": dict(card or {}),
     }
+    if configuration := model.configuration():
+        header["configuration"] = configuration
     try:
         text = json.dumps(header, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -111,10 +119,11 @@ def load_checkpoint(path: str | Path, profile: Profile | str | None = None) -> I
     header, state = _read(path)
     try:
         if header is None:
-            name, own = Invisp.name, None
+            name, own, configuration = Invisp.name, None, {}
         else:
             name, own = _check_architecture(header["model"]), Profile.from_dict(header["profile"])
-        model = ARCHITECTURES[name](chosen or own or _guessed_profile(path))
+            configuration = header.get("configuration", {})
+        model = _build(name, chosen or own or _guessed_profile(path), configuration)
         _check_fit(state, model.state_dict())
         state = {name: _float32(tensor) for name, tensor in state.items()}
         _check_values(state)
@@ -263,6 +272,15 @@ def _check_architecture(name: object) -> str:
             f"no weights are known for a model {name!r}, only for {', '.join(ARCHITECTURES)}"
         )
     return name
+
+
+def _build(name: str, profile: Profile, configuration: Any) -> InvertibleISP:
+    try:
+        return ARCHITECTURES[name](profile, **configuration)
+    except TypeError as error:
+        raise CheckpointError(
+            f"its configuration {configuration!r} is not one of a model {name!r}"
+        ) from error
 
 
 def _check_fit(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:

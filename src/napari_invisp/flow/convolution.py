@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeAlias
 
 import torch
@@ -36,28 +37,31 @@ class InvertibleConv1x1(nn.Module):
         )
         if torch.linalg.det(rotation) < 0:
             rotation[:, 0] *= -1
-        permutation, lower, upper = torch.linalg.lu(rotation)
-        diagonal = upper.diagonal()
-        self.lower = nn.Parameter(lower.tril(-1).float())
-        self.log_s = nn.Parameter(diagonal.abs().log().float())
-        self.upper = nn.Parameter(upper.triu(1).float())
-        self.register_buffer("p", permutation.float())
-        self.register_buffer("sign_s", diagonal.sign().float())
+        p, lower, log_s, upper, sign_s = _decompose(rotation)
+        self.lower = nn.Parameter(lower)
+        self.log_s = nn.Parameter(log_s)
+        self.upper = nn.Parameter(upper)
+        self.register_buffer("p", p)
+        self.register_buffer("sign_s", sign_s)
         self._folded: tuple[_State, Tensor, Tensor] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``W x`` for ``x`` of shape ``(N, C, H, W)``."""
-        weight = self.matrix() if torch.is_grad_enabled() else self._fold()[0]
-        return functional.conv2d(x, weight[:, :, None, None])
+        return self._multiply(x, self.matrix, lambda: self._fold()[0])
 
     def inverse(self, y: Tensor) -> Tensor:
         """Return ``W⁻¹ y`` for ``y`` of shape ``(N, C, H, W)``."""
-        weight = torch.linalg.inv(self.matrix()) if torch.is_grad_enabled() else self._fold()[1]
-        return functional.conv2d(y, weight[:, :, None, None])
+        return self._multiply(y, lambda: torch.linalg.inv(self.matrix()), lambda: self._fold()[1])
 
     def matrix(self) -> Tensor:
         """Return ``W``, ``(C, C)``, differentiable in the parameters."""
         return _compose(self.p, self.lower, self.log_s, self.upper, self.sign_s)
+
+    @torch.no_grad()
+    def become(self, matrix: Tensor) -> None:
+        """Take ``matrix``, ``(C, C)`` and regular, for ``W``."""
+        for tensor, values in zip(self._tensors(), _decompose(matrix.double()), strict=True):
+            tensor.copy_(values)
 
     def condition(self) -> float:
         """Return the condition number of ``W``: infinite if it is singular or not finite."""
@@ -70,6 +74,14 @@ class InvertibleConv1x1(nn.Module):
     def _exact(self) -> tuple[Tensor, ...]:
         # On the CPU, since not every device knows float64.
         return tuple(t.detach().cpu().double() for t in self._tensors())
+
+    def _multiply(
+        self, x: Tensor, learning: Callable[[], Tensor], folded: Callable[[], Tensor]
+    ) -> Tensor:
+        # Half precision here would cost the round trip its accuracy.
+        with torch.autocast(x.device.type, enabled=False):
+            weight = learning() if torch.is_grad_enabled() else folded()
+            return functional.conv2d(x, weight[:, :, None, None])
 
     def _fold(self) -> tuple[Tensor, Tensor]:
         """``W`` and ``W⁻¹``, computed in float64, kept until a parameter changes."""
@@ -84,6 +96,14 @@ class InvertibleConv1x1(nn.Module):
     def _computed(self) -> tuple[Tensor, Tensor]:
         matrix = _compose(*self._exact())
         return matrix.to(self.lower), torch.linalg.inv(matrix).to(self.lower)
+
+
+def _decompose(matrix: Tensor) -> tuple[Tensor, ...]:
+    """Return p, lower, log_s, upper and sign_s of a float64 matrix, as float32."""
+    permutation, lower, upper = torch.linalg.lu(matrix)
+    diagonal = upper.diagonal()
+    parts = (permutation, lower.tril(-1), diagonal.abs().log(), upper.triu(1), diagonal.sign())
+    return tuple(part.float() for part in parts)
 
 
 def _compose(p: Tensor, lower: Tensor, log_s: Tensor, upper: Tensor, sign_s: Tensor) -> Tensor:

@@ -53,7 +53,9 @@ _SNAPS = (0.0, 0.004, 0.008, 0.012, 0.016)
 _TRUSTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-def from_metadata(scene: Scene, headroom: float = _USUAL) -> PhysicsParameters:
+def from_metadata(
+    scene: Scene, headroom: float = _USUAL, neutral: float = 0.0
+) -> PhysicsParameters:
     """Parameters that cover every value that the sensor can give, from metadata alone.
 
     Parameters
@@ -62,6 +64,8 @@ def from_metadata(scene: Scene, headroom: float = _USUAL) -> PhysicsParameters:
         The file's metadata.
     headroom
         0…1, see the module.
+    neutral
+        See :class:`~napari_invisp.flow.parameters.PhysicsParameters`.
 
     Raises
     ------
@@ -73,7 +77,9 @@ def from_metadata(scene: Scene, headroom: float = _USUAL) -> PhysicsParameters:
     knee = 1 - 0.02 * 25**headroom
     threshold = 1 - 0.01 * 40**headroom
     low, high = _limits(scene)
-    return PhysicsParameters(scene, (knee,) * 3, low=(threshold, low), high=(threshold, high))
+    return PhysicsParameters(
+        scene, (knee,) * 3, neutral=neutral, low=(threshold, low), high=(threshold, high)
+    )
 
 
 @torch.inference_mode()
@@ -82,6 +88,7 @@ def fit(
     sample: Tensor,
     headroom: float,
     build: Callable[[PhysicsParameters], InvertibleISP],
+    neutral: float = 0.0,
 ) -> PhysicsParameters:
     """Parameters for one picture.
 
@@ -95,18 +102,20 @@ def fit(
         0…1, see the module.
     build
         Makes the chain of parameters that are to be tried.
+    neutral
+        See :class:`~napari_invisp.flow.parameters.PhysicsParameters`; not searched.
 
     Raises
     ------
     SettingsError
         ``headroom`` is outside 0…1.
     """
-    parameters = from_metadata(scene, headroom)
+    parameters = from_metadata(scene, headroom, neutral)
     sample = sample.to(torch.float32)
     target, beyond = _clipped(scene, sample)
     if float(beyond.to(torch.float32).mean()) < _WORTHWHILE:
         # There is nothing to keep: shoulders lower than usual would only cost.
-        return from_metadata(scene, min(headroom, _USUAL))
+        return from_metadata(scene, min(headroom, _USUAL), neutral)
     # Only these pixels can depend on what is chosen here.
     concerned = beyond | (encode_gamma(sample * scene.gain).amax(0) > _KNEES[0])
     search = _Search(

@@ -26,6 +26,9 @@ class PhysicsParameters:
         The file's metadata.
     knees, shapes
         Of each channel's white-balance roll-off (see :class:`~napari_invisp.flow.tone.RollOff`).
+    neutral
+        How far the channel that saturates first bends down with the others where they near white:
+        0 not at all, as LibRaw clips it; 1 so far that grey stays grey.
     low, high
         Compression of colours below black, and of colours above white.
     scale
@@ -40,6 +43,7 @@ class PhysicsParameters:
     scene: Scene
     knees: Triple = (0.9, 0.9, 0.9)
     shapes: Triple = (1.0, 1.0, 1.0)
+    neutral: float = 0.0
     low: tuple[float, float] = (0.95, 2.0)
     high: tuple[float, float] = (0.97, 2.0)
     scale: float = 1.0
@@ -60,16 +64,11 @@ class PhysicsParameters:
             A field is missing, unknown, of the wrong shape or not finite.
         """
         try:
-            matrix = np.asarray(values["scene"]["camera_to_srgb"], dtype=np.float64)
-            scene = Scene(
-                white_balance=_floats(values["scene"]["white_balance"], 3),
-                camera_to_srgb=tuple(_floats(row, 3) for row in matrix.reshape(3, 3)),
-                saturation=_floats(values["scene"]["saturation"], 3),
-            )
-            parameters = cls(
-                scene=scene,
+            return cls(
+                scene=Scene.from_dict(values["scene"]),
                 knees=_floats(values["knees"], 3),
                 shapes=_floats(values["shapes"], 3),
+                neutral=_floats([values["neutral"]], 1)[0],
                 low=_floats(values["low"], 2),
                 high=_floats(values["high"], 2),
                 scale=_floats([values["scale"]], 1)[0],
@@ -80,9 +79,6 @@ class PhysicsParameters:
             raise CheckpointError(
                 f"the parameters of the physics model are damaged: {error}"
             ) from None
-        if min(scene.white_balance) <= 0 or abs(np.linalg.det(matrix)) < 1e-6:
-            raise CheckpointError("the parameters of the physics model cannot be inverted")
-        return parameters
 
 
 def _floats(values: Any, count: int) -> Any:

@@ -8,43 +8,26 @@ its own highlights and saturated colours need.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from napari_invisp.flow.base import InvertibleISP
+from napari_invisp.flow.coded import Coded
 from napari_invisp.flow.headroom import fit
 from napari_invisp.flow.parameters import LEVELS, NEUTRAL, WHITE, PhysicsParameters
 from napari_invisp.flow.profiles import PROFILES
-from napari_invisp.flow.scene import Scene, Triple
+from napari_invisp.flow.scene import Scene
 from napari_invisp.flow.tone import (
     GamutCompression,
     RollOff,
     decode_gamma,
     encode_gamma,
 )
-
-
-class Residual(nn.Module, ABC):
-    """A learned, invertible correction of what the chain renders, for models that build on it.
-
-    Attributes
-    ----------
-    halo
-        Receptive half-width in pixels, in either direction.
-    """
-
-    halo: int
-
-    @abstractmethod
-    def forward(self, z: Tensor) -> Tensor:
-        """Correct ``(N, 3, H, W)`` of the gamma domain, white near 1; the identity when new."""
-
-    @abstractmethod
-    def inverse(self, z: Tensor) -> Tensor:
-        """Take :meth:`forward` back."""
 
 
 class Physics(InvertibleISP):
@@ -54,8 +37,6 @@ class Physics(InvertibleISP):
     ----------
     chain
         See :class:`PhysicsParameters`; :meth:`conditioned` makes those of a file.
-    residual
-        Applied to the compressed picture, before it is stored; none in `physics` itself.
 
     Notes
     -----
@@ -68,12 +49,9 @@ class Physics(InvertibleISP):
     tile = 256
     profile = PROFILES["physics"]
 
-    def __init__(
-        self, chain: PhysicsParameters = NEUTRAL, residual: Residual | None = None
-    ) -> None:
+    def __init__(self, chain: PhysicsParameters = NEUTRAL) -> None:
         super().__init__()
-        self.residual = residual
-        self.halo = residual.halo if residual is not None else 0
+        self.halo = 0
         self.chain = chain
         scene = chain.scene
         # Python numbers and float64 matrices: cast to the dtype of whatever comes in.
@@ -83,6 +61,16 @@ class Physics(InvertibleISP):
             RollOff(knee, top, shape, ceiling=WHITE)
             for knee, top, shape in zip(chain.knees, scene.tops, chain.shapes, strict=True)
         ]
+        # The channel that saturates first, and the lowest ceiling that the others give it.
+        self._first = int(np.argmin(scene.tops))
+        self._others = [c for c in range(3) if c != self._first]
+        one = torch.tensor(1.0, dtype=torch.float64)
+        self._grey = min(WHITE, max(float(self._roll_offs[c].apply(one)) for c in self._others))
+        self._lowest = WHITE - chain.neutral * (WHITE - self._grey)
+        if self._lowest < WHITE:
+            self._roll_offs[self._first] = replace(
+                self._roll_offs[self._first], lowest=self._lowest
+            )
         self._knees = [
             float(decode_gamma(torch.tensor(r.start, dtype=torch.float64))) for r in self._roll_offs
         ]
@@ -91,7 +79,7 @@ class Physics(InvertibleISP):
 
     def conditioned(self, scene: Scene, sample: Tensor, headroom: float) -> Physics:
         """Return the chain of one file (see :mod:`~napari_invisp.flow.headroom`)."""
-        return type(self)(fit(scene, sample, headroom, Physics), self.residual)
+        return type(self)(fit(scene, sample, headroom, Physics))
 
     def memo(self) -> dict[str, Any]:
         """Return the chain's parameters."""
@@ -99,10 +87,41 @@ class Physics(InvertibleISP):
 
     def remembering(self, memo: Any) -> Physics:
         """Return the chain with the parameters that a capsule kept."""
-        return type(self)(PhysicsParameters.from_dict(memo), self.residual)
+        return type(self)(PhysicsParameters.from_dict(memo))
 
     def forward(self, x: Tensor) -> Tensor:
         """Render linear balanced RGB as sRGB; 255 times the result rounds to LibRaw's code."""
+        return self.stored(self.compressed(x))
+
+    def inverse(self, y: Tensor) -> Tensor:
+        """Take rendered sRGB back to linear balanced RGB: the exact inverse of :meth:`forward`."""
+        return self.expanded(self.taken_out(y), exact=True)
+
+    def recover(self, y: Tensor, coded: Coded | None = None) -> Tensor:
+        """As :meth:`inverse`, for decoded JPEG: the best estimate under its noise."""
+        return self.expanded(self.taken_out(y))
+
+    def stored(self, z: Tensor) -> Tensor:
+        """Scale the compressed picture so that 255 times the result rounds to its codes."""
+        return z * (self.chain.scale * LEVELS / 255) - 0.5 / 255
+
+    def taken_out(self, y: Tensor) -> Tensor:
+        """Undo :meth:`stored`."""
+        return (y + 0.5 / 255) * (255 / LEVELS / self.chain.scale)
+
+    def compressed(self, x: Tensor) -> Tensor:
+        """Bring linear balanced RGB into sRGB's cube.
+
+        Parameters
+        ----------
+        x
+            ``(N, 3, H, W)``.
+
+        Returns
+        -------
+        torch.Tensor
+            ``(N, 3, H, W)`` of the gamma domain, black 0, white :data:`WHITE`.
+        """
         u = self._rolled_off(x.flatten(2) * self.chain.scene.gain)
         z = encode_gamma(self._matrix.to(u) @ u)
         smallest, largest = z.amin(-2, keepdim=True), z.amax(-2, keepdim=True)
@@ -111,35 +130,42 @@ class Physics(InvertibleISP):
             smallest = z.amin(-2, keepdim=True)
         if self._high.concerns(WHITE - largest, WHITE - smallest):
             z = WHITE - self._high.apply(WHITE - z)
-        if self.residual is not None:
-            z = self.residual(z.view_as(x)).flatten(2)
-        y: Tensor = z * (self.chain.scale * LEVELS / 255) - 0.5 / 255
-        return y.view_as(x)
+        return z.view_as(x)
 
     def _rolled_off(self, u: Tensor) -> Tensor:
-        """Roll each channel off towards white, in place."""
-        for c, (roll_off, knee) in enumerate(zip(self._roll_offs, self._knees, strict=True)):
-            channel = u[:, c]
-            if roll_off.active and float(channel.amax()) > knee:
-                u[:, c] = decode_gamma(roll_off.apply(encode_gamma(channel)))
-        return u
+        """Roll each channel off towards white."""
+        channels = list(u.unbind(1))
+        for c in (*self._others, self._first):
+            roll_off = self._roll_offs[c]
+            if roll_off.active and float(channels[c].detach().amax()) > self._knees[c]:
+                ceiling = self._ceiling(channels) if c == self._first else None
+                channels[c] = decode_gamma(roll_off.apply(encode_gamma(channels[c]), ceiling))
+        return torch.stack(channels, 1)
 
-    def inverse(self, y: Tensor) -> Tensor:
-        """Take rendered sRGB back to linear balanced RGB: the exact inverse of :meth:`forward`."""
-        return self._invert(y, (1.0, 1.0, 1.0), saturated_from=float("inf"))
+    def _ceiling(self, channels: Sequence[Tensor]) -> Tensor | None:
+        """Where the channel that saturates first ends: no brighter than grey would make it."""
+        if self._lowest >= WHITE:
+            return None
+        p, q = (encode_gamma(channels[c]) for c in self._others)
+        others = p.maximum(q).clamp(self._grey, WHITE)
+        return WHITE - self.chain.neutral * (WHITE - others)
 
-    def recover(self, y: Tensor) -> Tensor:
-        """As :meth:`inverse`, for decoded JPEG: the best estimate under its noise.
+    def expanded(self, z: Tensor, exact: bool = False) -> Tensor:
+        """Take :meth:`compressed` back.
 
-        No channel lies beyond its saturation, what lies within ``snap`` of it is saturated, and
-        compressed values are expanded no further than they can be trusted.
+        Parameters
+        ----------
+        z
+            ``(N, 3, H, W)`` of the gamma domain.
+        exact
+            The exact inverse. Otherwise the best estimate under the noise of JPEG: no channel lies
+            beyond its saturation, what lies within ``snap`` of it is saturated, and compressed
+            values are expanded no further than they can be trusted.
         """
-        return self._invert(y, self.chain.trust, saturated_from=WHITE - self.chain.snap)
-
-    def _invert(self, y: Tensor, trust: Triple, saturated_from: float) -> Tensor:
-        z = (y.flatten(2) + 0.5 / 255) * (255 / LEVELS / self.chain.scale)
-        if self.residual is not None:
-            z = self.residual.inverse(z.view_as(y)).flatten(2)
+        trust = (1.0, 1.0, 1.0) if exact else self.chain.trust
+        snap = -float("inf") if exact else self.chain.snap
+        shape = z.shape
+        z = z.flatten(2)
         smallest, largest = z.amin(-2, keepdim=True), z.amax(-2, keepdim=True)
         if trust[2] and self._high.concerns(WHITE - largest, WHITE - smallest):
             complement = WHITE - z
@@ -147,13 +173,14 @@ class Physics(InvertibleISP):
             largest = z.amax(-2, keepdim=True)
         if trust[1] and self._low.concerns(smallest, largest):
             z = z + (self._low.undo(z) - z) * trust[1]
-        u = self._inverse.to(z) @ decode_gamma(z)
+        rolled = (self._inverse.to(z) @ decode_gamma(z)).unbind(1)
+        channels = list(rolled)
         for c, (roll_off, knee) in enumerate(zip(self._roll_offs, self._knees, strict=True)):
-            channel = u[:, c]
-            if roll_off.active and float(channel.amax()) > knee:
-                v = encode_gamma(channel)
-                opened = v + (roll_off.undo(v) - v) * trust[0]
-                opened = torch.where(v > saturated_from, roll_off.top, opened)
-                u[:, c] = decode_gamma(opened)
-        x: Tensor = u / self.chain.scene.gain
-        return x.view_as(y)
+            if roll_off.active and float(rolled[c].detach().amax()) > knee:
+                ceiling = self._ceiling(rolled) if c == self._first else None
+                v = encode_gamma(rolled[c])
+                opened = v + (roll_off.undo(v, ceiling) - v) * trust[0]
+                saturated = v > (WHITE if ceiling is None else ceiling) - snap
+                channels[c] = decode_gamma(torch.where(saturated, roll_off.top, opened))
+        x: Tensor = torch.stack(channels, 1) / self.chain.scene.gain
+        return x.view(shape)

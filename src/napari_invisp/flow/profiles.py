@@ -16,14 +16,19 @@ from napari_invisp.errors import CheckpointError
 Demosaicing = Literal["bilinear", "ahd", "ppg", "vng", "dcb", "dht", "aahd"]
 Black = Literal["file", "none"]
 Pattern = Literal["file", "RGGB"]
+Balance = Literal["file", "none"]
 Rounding = Literal["round", "truncate"]
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "demosaicing": get_args(Demosaicing),
     "black": get_args(Black),
     "pattern": get_args(Pattern),
+    "balance": get_args(Balance),
     "rounding": get_args(Rounding),
 }
+
+# Fields that profiles written before lack; they had the default.
+_LATER = frozenset({"balance"})
 
 
 def _is_number(value: object) -> bool:
@@ -50,6 +55,8 @@ class Profile:
         Network input is balanced RGB to the power ``1 / gamma``; 1 leaves it linear.
     rounding
         How rendered sRGB times 255 becomes an integer.
+    balance
+        White balance of the input: the file's own, or none, which leaves it to the model.
 
     Raises
     ------
@@ -64,6 +71,7 @@ class Profile:
     pattern: Pattern = "file"
     gamma: float = 2.2
     rounding: Rounding = "round"
+    balance: Balance = "file"
 
     def __post_init__(self) -> None:
         def need(holds: bool, field: str, what: str) -> None:
@@ -98,7 +106,7 @@ class Profile:
         if not isinstance(values, Mapping):
             raise CheckpointError(f"a profile is a JSON object, not {type(values).__name__}")
         expected = {field.name for field in fields(cls)}
-        if missing := expected - values.keys():
+        if missing := expected - values.keys() - _LATER:
             raise CheckpointError(f"the profile lacks {', '.join(sorted(missing))}")
         if unknown := values.keys() - expected:
             raise CheckpointError(
@@ -107,12 +115,14 @@ class Profile:
         return cls(**values)
 
 
-#: Profiles by name: our own training of the paper's network, the habits that the authors'
-#: checkpoints were trained with (12-bit Canon EOS 5D, 14-bit Nikon D700), and `physics`.
+#: Profiles by name: our own training of the paper's network, its variant without white balance
+#: beforehand, the habits that the authors' checkpoints were trained with (12-bit Canon EOS 5D,
+#: 14-bit Nikon D700), and `physics`.
 PROFILES: dict[str, Profile] = {
     profile.name: profile
     for profile in (
         Profile("paper"),
+        Profile("paper-unbalanced", balance="none"),
         Profile("authors-canon", black="none", white=4095.0, pattern="RGGB", rounding="truncate"),
         Profile("authors-nikon", black="none", white=16383.0, pattern="RGGB", rounding="truncate"),
         Profile("physics", demosaicing="ahd", gamma=1.0),

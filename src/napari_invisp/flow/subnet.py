@@ -65,9 +65,12 @@ class DenseBlock(nn.Module):
     def _gather(self, x: Tensor) -> Tensor:
         """Evaluate as the block is defined: concatenate, convolve, activate."""
         *hidden, last = self.children()
+        if torch.is_autocast_enabled(x.device.type):
+            # One float32 input would make all that is concatenated with it float32.
+            x = x.to(torch.get_autocast_dtype(x.device.type))
         x = x.clone(memory_format=torch.channels_last)  # or else torch.cat falls back to NCHW
         for convolution in hidden:
-            x = torch.cat((x, functional.leaky_relu(convolution(x), _SLOPE)), dim=1)
+            x = torch.cat((x, functional.leaky_relu(convolution(x), _SLOPE, inplace=True)), dim=1)
         result: Tensor = last(x)
         return result
 

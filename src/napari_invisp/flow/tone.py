@@ -22,15 +22,14 @@ def encode_gamma(linear: Tensor) -> Tensor:
     curve rather than the sRGB one.
     """
     magnitude = linear.abs()
-    bent = magnitude.clamp(min=_KNEE_LINEAR).pow_(_POWER).mul_(1 + _OFFSET).sub_(_OFFSET)
+    bent = magnitude.clamp(min=_KNEE_LINEAR).pow(_POWER) * (1 + _OFFSET) - _OFFSET
     return torch.where(magnitude < _KNEE_LINEAR, linear * _SLOPE, bent.copysign_(linear))
 
 
 def decode_gamma(encoded: Tensor) -> Tensor:
     """Inverse of :func:`encode_gamma`."""
     magnitude = encoded.abs()
-    bent = magnitude.clamp(min=_KNEE_ENCODED).add(_OFFSET).mul_(1 / (1 + _OFFSET))
-    bent = bent.pow_(1 / _POWER)
+    bent = ((magnitude.clamp(min=_KNEE_ENCODED) + _OFFSET) * (1 / (1 + _OFFSET))).pow(1 / _POWER)
     return torch.where(magnitude < _KNEE_ENCODED, encoded * (1 / _SLOPE), bent.copysign_(encoded))
 
 
@@ -65,51 +64,65 @@ class RollOff:
         0 is a straight line from knee to top, 1 meets the identity with slope 1.
     ceiling
         Largest output that is stored.
+    lowest
+        Where the ceiling differs from value to value, the lowest that it can be.
     """
 
     knee: float
     top: float
     shape: float = 1.0
     ceiling: float = 1.0
+    lowest: float | None = None
 
     @property
     def active(self) -> bool:
         """Whether there is anything to do."""
-        return self.top != self.ceiling
+        return self.lowest is not None or self.top != self.ceiling
 
     @property
     def start(self) -> float:
         """The knee that is used."""
-        if self.top < self.ceiling:
-            return min(self.knee, self.top - 2 * (self.ceiling - self.top))
-        return min(self.knee, self.ceiling - (self.top - self.ceiling) / (STEEPEST - 1))
+        lowest = self.ceiling if self.lowest is None else self.lowest
+        if self.top < lowest:
+            return min(self.knee, self.top - 2 * (lowest - self.top))
+        return min(self.knee, lowest - (self.top - lowest) / (STEEPEST - 1))
 
-    @property
-    def bend(self) -> float:
-        """``a`` of the hyperbola: the slope at the knee against that of a straight line."""
-        extent = (self.top - self.start) / (self.ceiling - self.start)
-        smooth: float = extent**self.shape
-        return min(extent, max(1.0, min(smooth, STEEPEST / extent)))
+    def apply(self, x: Tensor, ceiling: float | Tensor | None = None) -> Tensor:
+        """Compress; any shape.
 
-    def apply(self, x: Tensor) -> Tensor:
-        """Compress; any shape."""
+        Parameters
+        ----------
+        x
+            Gamma domain.
+        ceiling
+            Another ceiling than usual, for each value if it likes, above :attr:`start`.
+        """
         if not self.active:
             return x
-        a, start = self.bend, self.start
-        t = (x - start).mul_(1 / (self.top - start)).clamp_(min=0)
-        shoulder = t.mul(a * (self.ceiling - start)).div_(t.mul_(a - 1).add_(1))
-        return torch.where(x <= start, x, shoulder.add_(start))
+        c = self.ceiling if ceiling is None else ceiling
+        start = self.start
+        bend = _bend((self.top - start) / (c - start), self.shape)
+        t = ((x - start) * (1 / (self.top - start))).clamp(min=0)
+        return torch.where(x <= start, x, t * bend * (c - start) / (t * (bend - 1) + 1) + start)
 
-    def undo(self, y: Tensor) -> Tensor:
-        """Expand again; any shape."""
+    def undo(self, y: Tensor, ceiling: float | Tensor | None = None) -> Tensor:
+        """Expand again; any shape, with the same ceiling."""
         if not self.active:
             return y
-        a, start = self.bend, self.start
-        q = (y - start).mul_(1 / (self.ceiling - start)).clamp_(min=0)
-        if a > 1:  # the hyperbola never reaches a/(a − 1)
-            q = q.clamp_(max=1 + 0.5 / (a - 1))
-        t = q.div(q.mul(1 - a).add_(a)).mul_(self.top - start)
-        return torch.where(y <= start, y, t.add_(start))
+        c = self.ceiling if ceiling is None else ceiling
+        start = self.start
+        bend = _bend((self.top - start) / (c - start), self.shape)
+        q = ((y - start) * (1 / (c - start))).clamp(min=0)
+        q = q.minimum(1 + 0.5 / (bend - 1).clamp(min=1e-6))  # the hyperbola never reaches a/(a − 1)
+        t = q / (q * (1 - bend) + bend)
+        return torch.where(y <= start, y, t * (self.top - start) + start)
+
+
+def _bend(extent: float | Tensor, shape: float) -> Tensor:
+    """Give ``a`` of the hyperbola: the slope at the knee against that of a straight line."""
+    extent = torch.as_tensor(extent)
+    smooth = (extent**shape).minimum(STEEPEST / extent)
+    return extent.minimum(smooth.clamp(min=1))
 
 
 @dataclass(frozen=True)
@@ -143,11 +156,11 @@ class GamutCompression:
 
     def _shoulder(self, m: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Room above the knee, extent and bend for each pixel, by how clear of noise it is."""
-        clear = ((m - self.noise) * (1 / (3 * self.noise))).clamp_(0, 1)
+        clear = ((m - self.noise) * (1 / (3 * self.noise))).clamp(0, 1)
         least = (self.limit - 1) / (STEEPEST - 1)
-        room = (clear * clear * (3 - 2 * clear)).mul_(1 - self.threshold).clamp_(min=least)
+        room = (clear * clear * (3 - 2 * clear) * (1 - self.threshold)).clamp(min=least)
         extent = (room + (self.limit - 1)) / room
-        return room, extent, extent.minimum(STEEPEST / extent).clamp_(min=1)
+        return room, extent, extent.minimum(STEEPEST / extent).clamp(min=1)
 
     def concerns(self, smallest: Tensor, largest: Tensor) -> bool:
         """Whether any pixel can lie beyond its knee; cheap, and true rather too often.
@@ -167,23 +180,23 @@ class GamutCompression:
         if not self.active:
             return z
         m, safe, room, extent, a, beyond = self._measured(z)
-        t = beyond.div(room * extent).clamp_(min=0)
-        rolled = t.mul(a * room).div_(t.mul_(a - 1).add_(1)).add_(1 - room)
-        return torch.where((beyond > 0) & (m > _BLACK), m - rolled.mul_(safe), z)
+        t = (beyond / (room * extent)).clamp(min=0)
+        rolled = t * a * room / (t * (a - 1) + 1) + (1 - room)
+        return torch.where((beyond > 0) & (m > _BLACK), m - rolled * safe, z)
 
     def undo(self, z: Tensor) -> Tensor:
         """Expand again."""
         if not self.active:
             return z
         m, safe, room, extent, a, beyond = self._measured(z)
-        q = beyond.div(room).clamp_(min=0)
+        q = (beyond / room).clamp(min=0)
         q = q.minimum(1 + 0.5 / (a - 1).clamp(min=1e-3))  # as in RollOff.undo
-        t = q.div(q.mul(1 - a).add_(a)).mul_(room * extent).add_(1 - room)
-        return torch.where((beyond > 0) & (m > _BLACK), m - t.mul_(safe), z)
+        t = q / (q * (1 - a) + a) * (room * extent) + (1 - room)
+        return torch.where((beyond > 0) & (m > _BLACK), m - t * safe, z)
 
     def _measured(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Largest channel, the same safe to divide by, the shoulder, distances beyond its knee."""
         m = z.amax(-2, keepdim=True)
         safe = m.clamp(min=_BLACK)
         room, extent, a = self._shoulder(m)
-        return m, safe, room, extent, a, (m - z).div_(safe).sub_(1 - room)
+        return m, safe, room, extent, a, (m - z) / safe - (1 - room)

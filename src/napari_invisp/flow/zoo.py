@@ -7,7 +7,7 @@ from pathlib import Path
 
 from napari_invisp.errors import CheckpointError
 from napari_invisp.flow.base import InvertibleISP
-from napari_invisp.flow.checkpoints import load_checkpoint
+from napari_invisp.flow.checkpoints import ARCHITECTURES, load_checkpoint
 from napari_invisp.flow.physics import Physics
 from napari_invisp.flow.profiles import Profile
 
@@ -34,7 +34,24 @@ def _bundled(name: str) -> Callable[[], InvertibleISP]:
 MODELS: dict[str, Callable[[], InvertibleISP]] = {
     "invisp": _bundled("invisp"),
     "physics": Physics,
+    "universal": _bundled("universal"),
 }
+
+
+def register(model: type[InvertibleISP], learned: bool = True) -> None:
+    """Make a model known by its name, beside those of this package.
+
+    Parameters
+    ----------
+    model
+        A class that is made with a profile and its configuration, or with nothing at all.
+    learned
+        Whether it has weights. Then it can be loaded from checkpoints, and by its name alone if its
+        weights come with the package.
+    """
+    if learned:
+        ARCHITECTURES[model.name] = model
+    MODELS[model.name] = _bundled(model.name) if learned else model
 
 
 def load_model(name_or_path: str | Path, profile: Profile | str | None = None) -> InvertibleISP:

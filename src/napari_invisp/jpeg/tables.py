@@ -119,3 +119,9 @@ def quantization_tables(quality: SupportsIndex) -> NDArray[np.int64]:
     quality = check_quality(quality)
     scale = 5000 // quality if quality < 50 else 200 - 2 * quality
     return np.clip((BASE_TABLES * scale + 50) // 100, 1, 255)
+
+
+def nearest_quality(table: NDArray[np.int64]) -> int:
+    """Find the quality whose luma table is closest to another encoder's, by its mean step."""
+    means = [quantization_tables(quality)[0].mean() for quality in range(1, 101)]
+    return 1 + int(np.argmin(np.abs(np.log(means) - np.log(table.mean()))))

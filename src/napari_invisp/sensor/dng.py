@@ -67,7 +67,11 @@ def write_dng(
 
 
 def encode_dng(
-    record: RawRecord, compression: Compression = "lossless-jpeg", *, named: bool = True
+    record: RawRecord,
+    compression: Compression = "lossless-jpeg",
+    *,
+    named: bool = True,
+    coloured: bool = True,
 ) -> bytes:
     """Encode a record as a DNG file in memory.
 
@@ -86,6 +90,8 @@ def encode_dng(
     named
         Say which camera took the picture, when and how. A reader that is not told applies nothing
         that it knows about the camera.
+    coloured
+        Say what the camera's colours are. A reader that is not told has to know the camera.
 
     Returns
     -------
@@ -101,6 +107,8 @@ def encode_dng(
         raise SettingsError(f"compression {compression!r} is not one of {', '.join(_STORED)}")
     shape, chunks = _STORED[compression](record)
     tags = _image_tags(record) | shape
+    if not coloured:
+        del tags[_COLOR_MATRIX]
     if not named:
         return _assemble(tags, {}, chunks)
     exif = _exif_tags(record.capture)
@@ -171,6 +179,8 @@ def _lossless_jpeg(record: RawRecord) -> tuple[_Tags, list[_Chunk]]:
     return tags, tiles
 
 
+_COLOR_MATRIX = 50721  # ColorMatrix1
+
 _STORED = {"none": _uncompressed, "lossless-jpeg": _lossless_jpeg}
 
 
@@ -198,7 +208,7 @@ def _image_tags(record: RawRecord) -> _Tags:
         50713: (TiffTags.SHORT, (2, 2)),  # BlackLevelRepeatDim
         50714: (TiffTags.LONG, tuple(black)),  # BlackLevel
         50717: (TiffTags.LONG, round(record.white)),  # WhiteLevel
-        50721: (TiffTags.SIGNED_RATIONAL, _rationals(_color_matrix(record).ravel())),
+        _COLOR_MATRIX: (TiffTags.SIGNED_RATIONAL, _rationals(_color_matrix(record).ravel())),
         50728: (TiffTags.RATIONAL, _rationals(neutral)),  # AsShotNeutral
         50730: (TiffTags.SIGNED_RATIONAL, _rationals([0.0])),  # BaselineExposure
         50778: (TiffTags.SHORT, 21),  # CalibrationIlluminant1: D65

@@ -159,6 +159,29 @@ def reference_srgb_file(path: Path | str) -> NDArray[np.uint8]:
         raise RawFileError(f"{path} {error}") from error
 
 
+def known_camera_matrix(make: str, model: str) -> NDArray[np.float64] | None:
+    """Look up what LibRaw knows of a camera's colours.
+
+    Parameters
+    ----------
+    make, model
+        As the camera writes them into its files.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        ``(3, 3)`` float64, CIE XYZ → camera; none if LibRaw does not know the camera.
+    """
+    neutral = np.eye(3)
+    frame = np.zeros((LIBRAW_MINIMUM, LIBRAW_MINIMUM), np.uint16)
+    record = RawRecord(
+        frame, "RGGB", np.zeros((2, 2)), 4095, np.ones(3), neutral, neutral, make=make, model=model
+    )
+    with opened(encode_dng(record, "none", coloured=False)) as raw:
+        matrix = np.asarray(raw.rgb_xyz_matrix[:3], np.float64)
+    return matrix if matrix.any() else None
+
+
 def demosaic(record: RawRecord, algorithm: str = "ahd") -> NDArray[np.float32]:
     """Interpolate the mosaic to three channels: balanced RGB, unclipped.
 

@@ -18,8 +18,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_invisp.flow.zoo import MODELS
 from napari_invisp.settings import ComputeSettings, Control, RenderSettings, controls
+from napari_invisp.zoo import FOR_USE
 
 #: What object names of the plugin's widgets begin with.
 OBJECT_NAME = "napari-invisp"
@@ -153,7 +153,7 @@ def _model_box(default: str, common: dict[str, Any]) -> ComboBox:
 
     def choices(_: Any) -> list[tuple[str, str]]:
         files = [(Path(path).name, path) for path in paths]
-        return [*((name, name) for name in MODELS), *files, ("Checkpoint file…", _ASK)]
+        return [*((name, name) for name in FOR_USE), *files, ("Checkpoint file…", _ASK)]
 
     box = ComboBox(choices=choices, value=default, **common)
     chosen = default

@@ -13,7 +13,6 @@ from typing import Any, Protocol
 
 from napari_invisp.errors import CapsuleError, InvispError
 from napari_invisp.files import read_whole
-from napari_invisp.flow.zoo import MODELS
 from napari_invisp.jpeg.capsule import from_jpeg
 from napari_invisp.metrics import bits_per_pixel, compression_ratio, raw_psnr, rgb_psnr
 from napari_invisp.pipeline import Pipeline, Rendering
@@ -37,6 +36,7 @@ from napari_invisp.viewer.layers import (
     picture_layer,
     raw_layers,
 )
+from napari_invisp.zoo import MODELS
 
 
 class Callbacks(Protocol):

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import csv
 import io
-import json
 import math
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +12,14 @@ from PIL import Image
 from records import make_record, make_smooth_record
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from napari_invisp.errors import CheckpointError, OutputError, RawFileError, SettingsError
-from napari_invisp.evaluation import Evaluation, Mean, Row, compare_rgb, means, reference_of
+from napari_invisp.errors import CheckpointError, RawFileError, SettingsError
+from napari_invisp.evaluation import Evaluation, Row, compare_rgb, lossy_dng, reference_of
 from napari_invisp.pipeline import Pipeline
 from napari_invisp.sensor.dng import write_dng
 from napari_invisp.sensor.libraw import reference_srgb_file
 from napari_invisp.sensor.reading import read_raw
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.settings import ComputeSettings, RenderSettings
-from napari_invisp.tables import table_format, write_table
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -68,7 +65,9 @@ def test_a_reference_that_libraw_stretches_is_not_compared_pixel_by_pixel(
     np.testing.assert_array_equal(plain, reference_srgb_file(photo))
     # As LibRaw does for sensors whose pixels are oblong.
     stretched = np.repeat(plain, 2, axis=0)
-    monkeypatch.setattr("napari_invisp.evaluation.reference_srgb_file", lambda path: stretched)
+    monkeypatch.setattr(
+        "napari_invisp.evaluation.fidelity.reference_srgb_file", lambda path: stretched
+    )
     np.testing.assert_array_equal(reference_of(photo, record), plain)
 
 
@@ -122,9 +121,29 @@ def test_figures_move_as_they_should(rows: list[Row]) -> None:
     assert better.compression_ratio < worse.compression_ratio
     # What precedes JPEG does not depend on it.
     assert (better.rgb_psnr, better.rgb_ssim) == (worse.rgb_psnr, worse.rgb_ssim)
-    assert better.seconds_render == worse.seconds_render
-    assert all(r.seconds_render > 0 and r.seconds_recover > 0 for r in rows)
+    assert better.seconds_per_megapixel_render == worse.seconds_per_megapixel_render
+    assert all(
+        r.seconds_per_megapixel_render > 0 and r.seconds_per_megapixel_recover > 0 for r in rows
+    )
     assert all(r.peak_memory_mb is None or r.peak_memory_mb > 50 for r in rows)
+
+
+def test_the_yardstick_is_at_the_bytes_of_each_row(photo: Path, rows: list[Row]) -> None:
+    assert all(row.lossy_dng_raw_psnr is None for row in rows)
+    evaluation = Evaluation(["physics"], [0.5], [75, 95], ["4:2:2"], CPU, yardstick=True)
+    for row in evaluation.rows(photo):
+        size = row.bpp * row.width * row.height / 8
+        expected = lossy_dng(read_raw(photo), size).raw_psnr
+        assert row.lossy_dng_raw_psnr == pytest.approx(expected)
+
+
+def test_times_are_of_a_megapixel(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(100))
+    monkeypatch.setattr("napari_invisp.evaluation.cost.time.perf_counter", lambda: next(clock))
+    (row,) = Evaluation(["physics"], [0.5], [90], ["4:2:2"], CPU).rows(photo)
+    megapixels = 96 * 128 / 1e6
+    assert row.seconds_per_megapixel_render == pytest.approx(1 / megapixels)
+    assert row.seconds_per_megapixel_recover == pytest.approx(1 / megapixels)
 
 
 def test_memory_counts_where_the_system_tells(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,128 +195,6 @@ def test_settings_are_checked_before_any_work(
         Evaluation(["physics"], [headroom], [quality], [subsampling], CPU)
 
 
-# Means and tables
-
-
-def made(**changes: object) -> Row:
-    row = Row(
-        file="a.dng",
-        camera="Maker One",
-        model="physics",
-        quality=90,
-        subsampling="4:2:2",
-        headroom=0.5,
-        width=100,
-        height=50,
-        rgb_psnr=50.0,
-        rgb_ssim=0.99,
-        rgb_psnr_jpeg=45.0,
-        raw_psnr=47.123456,
-        raw_psnr_linear=51.0,
-        bpp=1.2,
-        compression_ratio=10.0,
-        seconds_render=3.0,
-        seconds_recover=1.0,
-        peak_memory_mb=512.4,
-    )
-    return replace(row, **changes)  # type: ignore[arg-type]
-
-
-TABLE = [
-    made(),
-    made(quality=95, raw_psnr=48.0),
-    made(file="b|c.dng", raw_psnr=41.0, peak_memory_mb=None),
-    made(file="b|c.dng", quality=95, raw_psnr=math.inf),
-]
-
-
-def test_means_are_means_of_psnrs_by_kind() -> None:
-    first, second = means(TABLE)
-    assert (first.quality, second.quality) == (90, 95)
-    assert first.files == second.files == 2
-    assert first.raw_psnr == pytest.approx((47.123456 + 41) / 2)
-    assert second.raw_psnr == math.inf
-    assert first.rgb_ssim == pytest.approx(0.99)
-
-
-@pytest.mark.parametrize(
-    "change", [{"model": "invisp"}, {"headroom": 1.0}, {"subsampling": "4:4:4"}]
-)
-def test_each_setting_has_a_mean_of_its_own(change: dict[str, object]) -> None:
-    assert [mean.files for mean in means([made(), made(**change), made(file="x")])] == [2, 1]
-
-
-def test_no_rows_no_means() -> None:
-    assert means([]) == []
-
-
-def test_csv(tmp_path: Path) -> None:
-    write_table(tmp_path / "t.CSV", TABLE)
-    read = list(csv.DictReader((tmp_path / "t.CSV").read_text().splitlines()))
-    assert list(read[0]) == [each.name for each in fields(Row)]
-    assert [line["file"] for line in read] == [
-        "a.dng",
-        "a.dng",
-        "b|c.dng",
-        "b|c.dng",
-        *["mean"] * 2,
-    ]
-    assert read[0]["raw_psnr"] == "47.12"
-    assert read[0]["peak_memory_mb"] == "512"
-    assert read[2]["peak_memory_mb"] == ""
-    assert read[3]["raw_psnr"] == "inf"
-    assert (read[4]["quality"], read[4]["raw_psnr"], read[4]["camera"]) == ("90", "44.06", "")
-
-
-def test_json_keeps_all_digits_and_is_strict(tmp_path: Path) -> None:
-    write_table(tmp_path / "t.json", TABLE)
-
-    def refuse(constant: str) -> float:
-        raise AssertionError(f"{constant} is not JSON")
-
-    table = json.loads((tmp_path / "t.json").read_text(), parse_constant=refuse)
-    assert table["rows"][0] == asdict(TABLE[0])
-    assert table["rows"][3]["raw_psnr"] is None
-    assert [list(mean) for mean in table["means"]] == [[f.name for f in fields(Mean)]] * 2
-    assert table["means"][0]["raw_psnr"] == pytest.approx(44.061728)
-    assert table["means"][1]["raw_psnr"] is None
-
-
-def test_markdown(tmp_path: Path) -> None:
-    write_table(tmp_path / "t.md", TABLE)
-    note, empty, *lines = (tmp_path / "t.md").read_text().splitlines()
-    assert note == "All rows: model physics, subsampling 4:2:2, headroom 0.5."
-    assert empty == ""
-    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
-    assert {len(line) for line in cells} == {len(cells[0])}
-    heads, rules, *body = cells
-    assert "model" not in heads
-    assert "quality" in heads
-    assert set(rules) == {"---", "---:"}
-    column = heads.index("RAW PSNR")
-    assert [line[column] for line in body] == ["47.12", "48.00", "41.00", "inf", "44.06", "inf"]
-    assert [line[0] for line in body] == [
-        "a.dng", "a.dng", r"b\|c.dng", r"b\|c.dng", "mean", "mean",
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize("suffix", [".csv", ".json", ".md"])
-def test_the_same_rows_make_the_same_file(suffix: str, tmp_path: Path) -> None:
-    first, second = tmp_path / f"1{suffix}", tmp_path / f"2{suffix}"
-    write_table(first, TABLE)
-    write_table(second, TABLE)
-    assert first.read_bytes() == second.read_bytes()
-
-
-@pytest.mark.parametrize("name", ["table", "table.txt", "table.xlsx"])
-def test_other_kinds_of_table_are_refused(name: str, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"let its name end in \.csv, \.json, \.md"):
-        table_format(Path(name))
-    with pytest.raises(OutputError):
-        write_table(tmp_path / name, TABLE)
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_checkpoint_is_called_by_its_file(photo: Path, tmp_path: Path) -> None:
     from napari_invisp.flow.checkpoints import save_checkpoint
     from napari_invisp.flow.invisp import Invisp
@@ -309,3 +206,22 @@ def test_a_checkpoint_is_called_by_its_file(photo: Path, tmp_path: Path) -> None
     evaluation = Evaluation([str(path)], [0.5], [90], ["4:2:2"], CPU)
     (row,) = evaluation.rows(small)
     assert row.model == "mine.safetensors"
+
+
+def test_models_are_described_by_weights_and_card(tmp_path: Path) -> None:
+    from napari_invisp.evaluation.models import describe
+    from napari_invisp.flow.checkpoints import save_checkpoint, weights_hash
+    from napari_invisp.flow.invisp import Invisp
+
+    model = Invisp(generator=torch.Generator().manual_seed(0))
+    path = tmp_path / "mine.safetensors"
+    save_checkpoint(path, model, {"steps": 7})
+    assert describe(["physics", str(path)]) == {
+        "physics": {"name": "physics", "weights": None, "parameters": 0, "card": {}},
+        "mine.safetensors": {
+            "name": "invisp",
+            "weights": weights_hash(model),
+            "parameters": 1_413_760,
+            "card": {"steps": 7},
+        },
+    }

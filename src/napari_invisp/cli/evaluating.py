@@ -1,0 +1,156 @@
+"""``napari-invisp evaluate``: tables and plots of figures."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_invisp.cli.options import settings_from
+from napari_invisp.cli.outputs import check_target
+from napari_invisp.cli.report import complain, print_json, print_mean
+from napari_invisp.errors import RawFileError, SettingsError
+from napari_invisp.settings import ComputeSettings
+
+if TYPE_CHECKING:
+    from napari_invisp.cli.progress import ProgressBar
+    from napari_invisp.evaluation.rows import TableRow
+
+_FRAMES, _PAPER = "frames", "paper"
+
+
+def add_evaluate_options(parser: ArgumentParser) -> None:
+    """Add what the command has besides files, output, and choices of settings."""
+    parser.add_argument(
+        "--plot",
+        metavar="FILE",
+        type=Path,
+        help="plot to draw besides, *.svg or *.png: RAW PSNR against bits a pixel; where several "
+        "headrooms are given, against RGB PSNR",
+    )
+    parser.add_argument(
+        "--yardstick",
+        action="store_true",
+        help="tell for each row what a lossy DNG of the same bytes keeps of the RAW",
+    )
+    parser.add_argument(
+        "--protocol",
+        choices=(_FRAMES, _PAPER),
+        default=_FRAMES,
+        help="frames (default): full frames of RAW files; paper: as the paper's authors measured, "
+        "on the held-out pictures of sets that were made with prepare fivek",
+    )
+
+
+def evaluate(arguments: Namespace) -> int:
+    """RAW files or prepared sets → a table, and a plot."""
+    from napari_invisp.cli.progress import ProgressBar
+    from napari_invisp.evaluation.models import describe
+    from napari_invisp.evaluation.tables import table_format, table_values, write_table
+
+    output: Path = arguments.output
+    table_format(output)
+    check_target(output, arguments.files)
+    if arguments.plot is not None:
+        _check_plot(arguments)
+    notes: list[str] = []
+    errors: list[dict[str, str]] = []
+    rows: list[TableRow] = []
+    work = _paper if arguments.protocol == _PAPER else _frames
+    with ProgressBar() as bar:
+        for name, found in work(arguments, bar, notes):
+            try:
+                rows += found
+            except RawFileError as error:
+                bar.clear()
+                complain(error)
+                errors.append({"input": name, "error": str(error)})
+    if not rows:
+        return 2
+    models = describe(arguments.models)
+    write_table(output, rows, models)
+    if arguments.plot is not None:
+        _plot(arguments.plot, rows)
+    table = table_values(rows, models)
+    warnings = list(dict.fromkeys(notes))
+    for note in warnings:
+        complain(f"warning: {note}")
+    if arguments.json:
+        drawn = None if arguments.plot is None else str(arguments.plot)
+        report = {"output": str(output), "plot": drawn, **table}
+        print_json(report | {"errors": errors, "warnings": warnings})
+    else:
+        for mean in table["means"]:
+            print_mean(mean)
+        print(f"table of {len(rows)} rows: {output}")
+        if arguments.plot is not None:
+            print(f"plot: {arguments.plot}")
+    return 2 if errors else 0
+
+
+_Work = Iterator[tuple[str, "Iterator[TableRow]"]]
+
+
+def _frames(arguments: Namespace, bar: ProgressBar, notes: list[str]) -> _Work:
+    from napari_invisp.evaluation.frames import Evaluation
+
+    evaluation = Evaluation(
+        arguments.models,
+        arguments.headroom,
+        arguments.quality,
+        arguments.subsampling,
+        settings_from(arguments, ComputeSettings),
+        yardstick=arguments.yardstick,
+        progress=bar,
+        notify=notes.append,
+    )
+    for number, path in enumerate(arguments.files, 1):
+        bar.subject = f"{path.name} ({number} of {len(arguments.files)})"
+        yield str(path), evaluation.rows(path)
+
+
+def _paper(arguments: Namespace, bar: ProgressBar, notes: list[str]) -> _Work:
+    from napari_invisp.evaluation.paper import QUALITY, SUBSAMPLING, PaperProtocol
+    from napari_invisp.training.prepared import open_set
+
+    if (arguments.quality, arguments.subsampling) != ([QUALITY], [SUBSAMPLING]):
+        raise SettingsError(
+            f"the paper's protocol has quality {QUALITY} and subsampling {SUBSAMPLING}; "
+            "leave --quality and --subsampling out"
+        )
+    if arguments.yardstick or arguments.plot is not None:
+        raise SettingsError(
+            "--yardstick and --plot are for full frames; leave them out of the paper's protocol"
+        )
+    protocol = PaperProtocol(
+        arguments.models,
+        arguments.headroom,
+        settings_from(arguments, ComputeSettings),
+        progress=bar,
+        notify=notes.append,
+    )
+    sets = [open_set(path) for path in arguments.files]
+    for path, prepared in zip(arguments.files, sets, strict=True):
+        held_out = prepared.held_out()
+        if not held_out:
+            raise SettingsError(f"{path} holds no pictures that were held out to be measured on")
+        for number, picture in enumerate(held_out, 1):
+            bar.subject = f"{picture.name} ({number} of {len(held_out)})"
+            name = f"{path}: {picture.name}"
+            yield name, protocol.rows(picture.name, picture.record, picture.reference)
+
+
+def _check_plot(arguments: Namespace) -> None:
+    from napari_invisp.evaluation.plots import plot_format, plot_kind
+
+    plot_format(arguments.plot)
+    plot_kind(arguments.headroom, arguments.quality, arguments.subsampling)
+    check_target(arguments.plot, [*arguments.files, arguments.output])
+
+
+def _plot(path: Path, rows: list[Any]) -> None:
+    from napari_invisp.evaluation.plots import draw, plot_format
+    from napari_invisp.files import write_bytes_atomic
+
+    write_bytes_atomic(path, draw(rows, plot_format(path)))

@@ -1,0 +1,41 @@
+"""Pixels as the bands of 2x2 cells: what all share, and how they differ."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+# Luma and two chroma directions, each of unit length.
+_COLOURS = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 2.0, -1.0]])
+# Haar's mean and three differences over a cell in reading order.
+_CELL = torch.tensor(
+    [[1.0, 1.0, 1.0, 1.0], [1.0, -1.0, 1.0, -1.0], [1.0, 1.0, -1.0, -1.0], [1.0, -1.0, -1.0, 1.0]]
+)
+
+#: Channels that hold the cells' means, and those that hold the differences inside them.
+MEANS, DETAILS = 3, 9
+
+
+class Bands(nn.Module):
+    """An orthonormal change of basis: three colours at four sites ↔ twelve bands of a cell.
+
+    The first three bands are means over the cell, of luma and two chroma directions; the other nine
+    are differences along rows, columns and diagonals, of the same three.
+    """
+
+    _basis: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        colours = _COLOURS / _COLOURS.norm(dim=1, keepdim=True)
+        basis = torch.einsum("bk,oc->bock", _CELL / 2, colours).reshape(12, 12, 1, 1)
+        self.register_buffer("_basis", basis, persistent=False)
+
+    def split(self, z: Tensor) -> Tensor:
+        """Return ``(N, 12, H/2, W/2)`` bands of ``(N, 3, H, W)``, sides even."""
+        return functional.conv2d(functional.pixel_unshuffle(z, 2), self._basis)
+
+    def join(self, bands: Tensor) -> Tensor:
+        """Take :meth:`split` back."""
+        return functional.pixel_shuffle(functional.conv_transpose2d(bands, self._basis), 2)

@@ -1,0 +1,166 @@
+"""`universal`: the physics of any Bayer camera, with a learned flow and a learned restoration.
+
+Rendering is the chain of :mod:`~napari_invisp.flow.physics` with joint highlights (grey stays grey
+where channels saturate one after the other), then a small invertible flow that readies the picture
+for JPEG. Recovering first takes away what it can tell of JPEG's noise, then runs everything back.
+One set of weights serves all cameras: what differs between them is in the chain.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from napari_invisp.flow.base import InvertibleISP
+from napari_invisp.flow.coded import Coded
+from napari_invisp.flow.headroom import fit
+from napari_invisp.flow.parameters import NEUTRAL, PhysicsParameters
+from napari_invisp.flow.physics import Physics
+from napari_invisp.flow.profiles import PROFILES, Profile
+from napari_invisp.flow.residual import ResidualFlow
+from napari_invisp.flow.restoration import Restoration, places_on_grid
+from napari_invisp.flow.scene import Scene
+
+_SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
+#: How far the chain bends the channel that saturates first: grey stays grey.
+NEUTRAL_HIGHLIGHTS = 1.0
+#: Numbers that :func:`about_chain` and :func:`about_coding` give.
+CHAIN_NUMBERS, CODING_NUMBERS = 8, 1 + len(_SUBSAMPLINGS)
+# Row and column of the first red site, by the pattern's name.
+_RED = {"RGGB": (0, 0), "GRBG": (0, 1), "GBRG": (1, 0), "BGGR": (1, 1)}
+
+
+class Universal(InvertibleISP):
+    """The physics chain of one file between learned parts that all files share.
+
+    Parameters
+    ----------
+    profile
+        How RAW becomes its input.
+    width, depth
+        Of the flow's networks.
+    restoration_width, restoration_depth
+        Of the restoration's network.
+    """
+
+    name = "universal"
+    grid = ResidualFlow.cell
+    tile = 512
+
+    def __init__(
+        self,
+        profile: Profile = PROFILES["physics"],
+        *,
+        width: int = 24,
+        depth: int = 1,
+        restoration_width: int = 32,
+        restoration_depth: int = 3,
+    ) -> None:
+        super().__init__()
+        self.profile = profile
+        self._configuration = {
+            "width": width,
+            "depth": depth,
+            "restoration_width": restoration_width,
+            "restoration_depth": restoration_depth,
+        }
+        self.flow = ResidualFlow(CHAIN_NUMBERS, width, depth)
+        self.restoration = Restoration(
+            CHAIN_NUMBERS + CODING_NUMBERS, restoration_width, restoration_depth
+        )
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        reach = self.flow.reach + self.restoration.reach
+        self.halo = reach + -reach % self.grid
+        self._physics = Physics(NEUTRAL)
+
+    def configuration(self) -> dict[str, Any]:
+        """Return widths and depths."""
+        return dict(self._configuration)
+
+    def conditioned(self, scene: Scene, sample: Tensor, headroom: float) -> Universal:
+        """Return the model of one file (see :mod:`~napari_invisp.flow.headroom`)."""
+        return self._with(fit(scene, sample, headroom, Physics, neutral=NEUTRAL_HIGHLIGHTS))
+
+    def memo(self) -> dict[str, Any]:
+        """Return the chain's parameters."""
+        return self._physics.memo()
+
+    def remembering(self, memo: Any) -> Universal:
+        """Return the model with the chain that a capsule kept."""
+        return self._with(PhysicsParameters.from_dict(memo))
+
+    def _with(self, chain: PhysicsParameters) -> Universal:
+        other = Universal(self.profile, **self._configuration)
+        other.flow, other.restoration = self.flow, self.restoration
+        other._physics = Physics(chain)
+        other.checkpoint = self.checkpoint
+        return other.train(self.training)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Render linear balanced RGB as sRGB; 255 times the result rounds to its codes."""
+        z = self._physics.compressed(x)
+        region = self._cells(z)
+        changed = self.flow(z[region], self._about_chain(z))
+        return self._physics.stored(_replaced(z, region, changed))
+
+    def inverse(self, y: Tensor) -> Tensor:
+        """Take rendered sRGB back to linear balanced RGB: the exact inverse of :meth:`forward`."""
+        z = self._physics.taken_out(y)
+        return self._physics.expanded(self._flow_inverse(z), exact=True)
+
+    def recover(self, y: Tensor, coded: Coded | None = None) -> Tensor:
+        """As :meth:`inverse`, for decoded JPEG: the best estimate under its noise."""
+        coded = coded or Coded()
+        z = self._physics.taken_out(y)
+        region = self._cells(z)
+        top, left = (
+            start + (cells.start or 0)
+            for start, cells in zip(coded.origin, region[2:], strict=True)
+        )
+        inner = z[region]
+        places = places_on_grid(top, left, inner.shape[-2] // 2, inner.shape[-1] // 2).to(inner)
+        conditions = torch.cat((self._about_chain(z), about_coding(coded).to(z)[None]), 1)
+        z = _replaced(z, region, self.restoration(inner, places[None], conditions))
+        return self._physics.expanded(self._flow_inverse(z))
+
+    def _flow_inverse(self, z: Tensor) -> Tensor:
+        region = self._cells(z)
+        return _replaced(z, region, self.flow.inverse(z[region], self._about_chain(z)))
+
+    def _about_chain(self, like: Tensor) -> Tensor:
+        return about_chain(self._physics.chain).to(like)[None]
+
+    def _cells(self, z: Tensor) -> tuple[slice, slice, slice, slice]:
+        """Return the part that whole cells cover, the first beginning at a red site."""
+        starts = _RED[self._physics.chain.scene.pattern]
+        rows, columns = (
+            slice(start, start + (length - start) // self.grid * self.grid)
+            for start, length in zip(starts, z.shape[-2:], strict=True)
+        )
+        return slice(None), slice(None), rows, columns
+
+
+def about_chain(chain: PhysicsParameters) -> Tensor:
+    """Return what the networks are told about a chain: where and how steeply it bends."""
+    knees = [5 * (knee - 0.9) for knee in chain.knees]
+    tops = [2 * (top - 1.2) for top in chain.scene.tops]
+    sides = [5 * (min(threshold, 1.0) - 0.9) for threshold, _ in (chain.low, chain.high)]
+    return torch.tensor([*knees, *tops, *sides])
+
+
+def about_coding(coded: Coded) -> Tensor:
+    """Return what the restoration is told about a JPEG: how coarse, and which subsampling."""
+    quality = coded.quality
+    scale = 5000 // quality if quality < 50 else 200 - 2 * quality
+    kinds = [float(coded.subsampling == kind) for kind in _SUBSAMPLINGS]
+    return torch.tensor([math.log(scale / 20 + 0.1), *kinds])
+
+
+def _replaced(z: Tensor, region: tuple[slice, ...], part: Tensor) -> Tensor:
+    """Return ``z`` with a part of it replaced: what lies beyond whole cells stays as it is."""
+    result = z.clone()
+    result[region] = part
+    return result

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cli_helpers import Facts, Run, refused, strict
+from records import make_smooth_record
+
+from napari_invisp.sensor.libraw import reference_srgb
+from napari_invisp.training.prepared import write_picture, write_set
+
+
+@pytest.fixture
+def prepared(folder: Path) -> Path:
+    """A set with one picture to train on and two that are held out."""
+    record = make_smooth_record((64, 80))
+    splits = {"a": "test", "b": "train", "c": "test"}
+    for name, split in splits.items():
+        write_picture(folder / "set", name, record, reference_srgb(record), split)  # type: ignore[arg-type]
+    write_set(folder / "set", "fivek", {}, splits)  # type: ignore[arg-type]
+    return folder / "set"
+
+
+def test_yardstick_and_plot(folder: Path, facts: Facts) -> None:
+    options = ("--quality", 75, 90, "--yardstick", "--plot", "t.svg")
+    result = facts("evaluate", "photo.dng", *options, "-o", "t.json")
+    assert result["plot"] == "t.svg"
+    for row in result["rows"]:
+        # So small a JPEG is mostly capsule, which a lossy DNG of its size may spend on pixels.
+        assert row["lossy_dng_raw_psnr"] > row["raw_psnr"] > 30
+    assert "lossy DNG" in (folder / "t.svg").read_text()
+    written = strict((folder / "t.json").read_text())
+    assert written["models"]["physics"]["weights"] is None
+    assert all(result[name] == values for name, values in written.items())
+
+
+def test_plots_that_cannot_be_are_refused_before_any_work(folder: Path, run: Run) -> None:
+    command = ("evaluate", "photo.dng", "-o", "t.json", "--plot")
+    several = ("--quality", 75, 90, "--headroom", 0, 1)
+    refused(run, folder, "let its name end in .svg, .png", *command, "t.pdf")
+    refused(run, folder, "not both", *command, "t.svg", *several)
+    refused(run, folder, "there is no folder", *command, "none/t.svg")
+    (folder / "photo.dng").rename("photo.png")
+    command = ("evaluate", "photo.png", "-o", "t.json", "--plot")
+    refused(run, folder, "would replace an input file", *command, "photo.png")
+
+
+def test_the_papers_protocol_measures_what_is_held_out(
+    prepared: Path, facts: Facts, run: Run
+) -> None:
+    result = facts("evaluate", "--protocol", "paper", "set", "--models", "physics", "-o", "t.json")
+    assert [row["file"] for row in result["rows"]] == ["a", "c"]
+    assert {row["protocol"] for row in result["rows"]} == {"paper"}
+    (mean,) = result["means"]
+    assert mean["files"] == 2
+    assert mean["raw_psnr"] > 30
+    status, out, err = run("evaluate", "--protocol", "paper", "set", "-o", "t.md")
+    assert (status, err) == (0, "")
+    assert "mean of 2 files" in out
+
+
+def test_the_papers_protocol_refuses_what_it_has_not(prepared: Path, run: Run) -> None:
+    command = ("evaluate", "--protocol", "paper", "-o", "t.json")
+    folder = prepared.parent
+    refused(run, folder, "quality 90 and subsampling 4:2:2", *command, "set", "--quality", 80)
+    refused(run, folder, "leave them out", *command, "set", "--yardstick")
+    refused(run, folder, "leave them out", *command, "set", "--plot", "t.svg")
+    refused(run, folder, "is not a folder of training data", *command, "photo.dng")
+
+
+def test_a_set_without_held_out_pictures_is_refused(folder: Path, run: Run) -> None:
+    record = make_smooth_record((64, 80))
+    write_picture(folder / "set", "b", record, reference_srgb(record), "train")
+    write_set(folder / "set", "raw", {}, {"b": "train"})
+    refused(run, folder, "no pictures that were held out", "evaluate", "--protocol", "paper", "set",
+            "-o", "t.json")  # fmt: skip

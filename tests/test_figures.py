@@ -1,0 +1,162 @@
+"""What the documentation shows is what results/ holds."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from table_rows import made
+
+from napari_invisp.cli.parser import build_parser
+from napari_invisp.evaluation.tables import table_values
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def figures() -> ModuleType:
+    """The script that fills the documentation."""
+    spec = importlib.util.spec_from_file_location("figures", ROOT / "scripts" / "figures.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["figures"] = module  # where dataclasses look
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def project(figures: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of its own, to fill."""
+    monkeypatch.setattr(figures, "ROOT", tmp_path)
+    (tmp_path / "results").mkdir()
+    (tmp_path / "docs" / "images").mkdir(parents=True)
+    (tmp_path / "README.md").write_text("No figures here.\n")
+    return tmp_path
+
+
+def measured(project: Path, result: str, rows: list[Any], models: dict[str, Any]) -> None:
+    path = project / "results" / f"{result}.json"
+    path.write_text(json.dumps(table_values(rows, models)))
+
+
+def show(project: Path, figures: ModuleType, name: str) -> str:
+    document = project / "docs" / "results.md"
+    document.write_text(f"Before.\n\n<!-- figures: {name} -->\nold\n<!-- end -->\n\nAfter.\n")
+    assert figures.main([]) == 0
+    before, _, rest = document.read_text().partition(f"<!-- figures: {name} -->\n")
+    inside, _, after = rest.partition("<!-- end -->")
+    assert (before, after) == ("Before.\n\n", "\n\nAfter.\n")
+    return inside
+
+
+def test_documents_are_up_to_date(figures: ModuleType) -> None:
+    blocks = 0
+    for document in figures.documents():
+        text = document.read_text(encoding="utf-8")
+        assert figures.with_figures(document, text) == text, (
+            f"{document.name} is not what results/ says: run python scripts/figures.py"
+        )
+        marks = figures.BLOCK.findall(text)
+        assert len(marks) == text.count("<!-- figures:") == text.count("<!-- end -->")
+        blocks += len(marks)
+    assert blocks >= 5
+
+
+def test_plots_are_up_to_date(figures: ModuleType) -> None:
+    for plot in figures.FIGURES.values():
+        if isinstance(plot, figures.Plot) and plot.measured:
+            assert plot.source in plot.image.read_text(encoding="utf-8"), (
+                f"{plot.image.name} is older than its figures: run python scripts/figures.py"
+            )
+
+
+def test_recipes_are_commands(figures: ModuleType) -> None:
+    for recipe in figures.RECIPES.values():
+        build_parser().parse_args(["evaluate", "a.dng", *recipe.split(), "-o", "t.json"])
+
+
+def test_what_is_not_measured_says_so(project: Path, figures: ModuleType) -> None:
+    for name in figures.FIGURES:
+        assert "has not been measured yet" in show(project, figures, name)
+
+
+def test_models_are_compared_by_file(project: Path, figures: ModuleType) -> None:
+    rows = [
+        made(),
+        made(model="universal", raw_psnr=48.0, lossy_dng_raw_psnr=46.0),
+        made(file="b.dng", raw_psnr=40.0),
+    ]
+    measured(project, "universal", rows, {})
+    lines = show(project, figures, "universal").splitlines()
+    assert lines[0].endswith("; quality 90, 4:2:2.")
+    assert lines[2:] == [
+        "| file | headroom | physics | universal |",
+        "| --- | ---: | ---: | ---: |",
+        "| a.dng | 0.5 | 50.00 / 45.00 / **47.12** | 50.00 / 45.00 / **48.00** [46.00] |",
+        "| b.dng | 0.5 | 50.00 / 45.00 / **40.00** | – |",
+        "| mean | 0.5 | 50.00 / 45.00 / **43.56** | 50.00 / 45.00 / **48.00** [46.00] |",
+    ]
+
+
+def test_plots_lie_beside_the_documents(project: Path, figures: ModuleType) -> None:
+    measured(project, "headroom", [made(headroom=h) for h in (0.0, 0.5, 1.0)], {})
+    text = show(project, figures, "headroom")
+    assert text.startswith("![RAW PSNR against RGB PSNR")
+    assert text.endswith("](images/headroom.svg)\n")
+    plot = figures.FIGURES["headroom"]
+    drawn = plot.image.read_text()
+    assert plot.source in drawn
+    measured(project, "headroom", [made(headroom=h) for h in (0.0, 0.5, 0.9)], {})
+    assert plot.source not in drawn
+
+
+def test_the_papers_table_has_all_its_rows(project: Path, figures: ModuleType) -> None:
+    settings = {"jpeg": "simulated", "rounding": "dsq", "batch": 4, "patch": 128}
+    card = {"steps": 12_000, "seconds": 5400.0, "settings": settings}
+    without = {**card, "settings": {**settings, "jpeg": "none"}}
+    models = {
+        "upi": {"name": "upi", "card": {}},
+        "dsq.safetensors": {"name": "invisp", "card": card},
+        "plain.safetensors": {"name": "invisp", "card": without},
+    }
+    rows = [made(model=model, raw_psnr=psnr) for psnr, model in enumerate(models, 30)]
+    measured(project, "table1", rows, models)
+    lines = show(project, figures, "table-1").splitlines()
+    assert len(lines) == 2 + len(figures.TABLE_1)
+    assert "| UPI | nothing to train | 50.00 | 0.9900 | 45.00 | 30.00 |" in lines
+    trained = "12,000 steps of 4 × 128² pixels, 1.5 h | 50.00 | 0.9900 | 45.00"
+    assert f"| InvISP with DSQ | {trained} | 31.00 |" in lines
+    assert f"| InvISP without JPEG simulation | {trained} | 32.00 |" in lines
+    assert "| InvISP with Fourier | not measured | – | – | – | – |" in lines
+
+    quoted = {"columns": ["RAW PSNR"], "rows": {"upi": ["12.34"]}}
+    (project / "results" / "paper-table1.json").write_text(json.dumps(quoted))
+    lines = show(project, figures, "table-1").splitlines()
+    assert lines[0].endswith("| paper, other data: RAW PSNR |")
+    assert "| UPI | nothing to train | 50.00 | 0.9900 | 45.00 | 30.00 | 12.34 |" in lines
+    assert f"| InvISP with DSQ | {trained} | 31.00 | – |" in lines
+
+
+def test_measuring_is_evaluating_by_the_recipe(
+    project: Path, figures: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+
+    def evaluate(arguments: list[str]) -> int:
+        asked.append(arguments)
+        measured(project, "real-files", [made()], {})
+        return 0
+
+    monkeypatch.setattr(figures.cli, "main", evaluate)
+    assert figures.main(["--measure", "real-files", "a.dng", "b.dng"]) == 0
+    path = project / "results" / "real-files.json"
+    options = figures.RECIPES["real-files"].split()
+    assert asked == [["evaluate", "a.dng", "b.dng", *options, "-o", str(path)]]
+    assert json.loads(path.read_text())["rows"] == [asdict(made())]
