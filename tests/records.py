@@ -71,7 +71,8 @@ def write_dng_of(path: Path, image: np.ndarray, **tags: Any) -> Path:
     """Write a DNG by hand: ``image`` with the tags that are given, and no others.
 
     Tags: ``cfa`` (rows of colour numbers), ``planes``, ``layout``, ``black``, ``white``,
-    ``neutral``, ``matrix``, ``calibration``, ``area``, ``orientation``, ``make``, ``photometric``.
+    ``neutral``, ``matrix``, ``calibration``, ``area``, ``orientation``, ``make``, ``model``,
+    ``photometric``.
     """
     extra: list[tuple[int, int, int, Any, bool]] = [
         (50706, 1, 4, bytes((1, 4, 0, 0)), True),
@@ -93,8 +94,9 @@ def write_dng_of(path: Path, image: np.ndarray, **tags: Any) -> Path:
         extra.append((33421, 3, 2, np.shape(tags["cfa"]), True))
     if np.ndim(tags.get("black", 0)) == 2:
         extra.append((50713, 3, 2, np.shape(tags["black"]), True))
-    if "make" in tags:
-        extra.append((271, 2, 0, tags["make"], True))
+    for name, code in (("make", 271), ("model", 272)):
+        if name in tags:
+            extra.append((code, 2, 0, tags[name], True))
     add("orientation", 274, 3)
     add("cfa", 33422, 1)
     add("planes", 50710, 1)

@@ -20,7 +20,14 @@ from napari_invisp.flow.coded import Coded
 from napari_invisp.flow.profiles import Profile
 from napari_invisp.flow.scene import Scene
 from napari_invisp.jpeg.capsule import Capsule, check_coding, embed, from_jpeg
-from napari_invisp.jpeg.codec import JpegImage, decode_jpeg, encode_jpeg, srgb_profile
+from napari_invisp.jpeg.codec import (
+    JpegImage,
+    decode_components,
+    decode_jpeg,
+    encode_jpeg,
+    srgb_profile,
+)
+from napari_invisp.jpeg.exact import ExactDecoder
 from napari_invisp.jpeg.exif import build_exif
 from napari_invisp.jpeg.tables import nearest_quality
 from napari_invisp.sensor.cfa import denormalise, mosaic_from_rgb
@@ -277,11 +284,17 @@ class Pipeline:
         seen = as_seen_by(record, profile)
         mosaic = np.empty((height, width), np.uint16)
         coded = _coded(jpeg)
+        components = decode_components(data)
+        exact = ExactDecoder(components, jpeg) if components is not None else None
 
         def recover_tile(tile: Tile) -> None:
-            y = _tensor(jpeg.rgb[tile.outer_rows, tile.outer_columns], device).div_(255)
+            window = tile.outer_rows, tile.outer_columns
+            if exact is None:
+                y = _tensor(jpeg.rgb[window], device)
+            else:
+                y = exact.window(*window, device)
             origin = tile.outer_rows.start, tile.outer_columns.start
-            x = network.recover(y, replace(coded, origin=origin))[..., *tile.inner]
+            x = network.recover(y / 255, replace(coded, origin=origin))[..., *tile.inner]
             mosaic[tile.rows, tile.columns] = _to_mosaic(_from_network(x, profile), seen)
 
         self._through("recovering", record, network, device, settings, recover_tile)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_invisp.errors import CheckpointError, SettingsError
-from napari_invisp.flow.headroom import from_metadata
+from napari_invisp.flow.headroom import Style, fit, from_metadata
 from napari_invisp.flow.parameters import PhysicsParameters
 from napari_invisp.flow.physics import Physics
 from napari_invisp.flow.scene import Scene
+from napari_invisp.flow.tone import encode_gamma
 
 # XYZ → camera of bodies at the ends of LibRaw's table (saturated and flat dyes, old and new).
 MATRICES = {
@@ -56,9 +58,11 @@ def sensor_cube(scene: Scene, points: int) -> torch.Tensor:
 
 
 @settings(deadline=None, max_examples=60)
-@given(scene=scenes(), headroom=st.floats(0, 1))
-def test_exact_inverse_over_the_cube_of_sensor_values(scene: Scene, headroom: float) -> None:
-    model = Physics(from_metadata(scene, headroom))
+@given(scene=scenes(), headroom=st.floats(0, 1), neutral=st.floats(0, 1))
+def test_exact_inverse_over_the_cube_of_sensor_values(
+    scene: Scene, headroom: float, neutral: float
+) -> None:
+    model = Physics(from_metadata(scene, headroom, Style(neutral=neutral)))
     x = sensor_cube(scene, 13)
     assert (model.inverse(model(x)) - x).abs().max() < 1e-9
     single = x.float()
@@ -66,22 +70,23 @@ def test_exact_inverse_over_the_cube_of_sensor_values(scene: Scene, headroom: fl
 
 
 @settings(deadline=None, max_examples=25)
-@given(scene=scenes(), headroom=st.floats(0, 1), seed=st.integers(0, 99))
+@given(scene=scenes(), headroom=st.floats(0, 1), neutral=st.floats(0, 1), seed=st.integers(0, 99))
 def test_exact_inverse_with_parameters_fitted_to_a_picture(
-    scene: Scene, headroom: float, seed: int
+    scene: Scene, headroom: float, neutral: float, seed: int
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
     x = sensor_cube(scene, 13)
     sample = x.reshape(3, -1).float() * torch.rand((1, x[0, 0].numel()), generator=generator)
-    model = Physics().conditioned(scene, sample, headroom)
+    model = Physics(fit(scene, sample, headroom, Physics, Style(neutral=neutral)))
+    assert model.chain.neutral == neutral
     assert (model.inverse(model(x)) - x).abs().max() < 1e-9
     assert (model.inverse(model(x.float())) - x.float()).abs().max() < 1e-4
 
 
 @settings(deadline=None, max_examples=60)
-@given(scene=scenes(), headroom=st.floats(0, 1))
-def test_saturated_pixels_come_out_neutral(scene: Scene, headroom: float) -> None:
-    model = Physics(from_metadata(scene, headroom))
+@given(scene=scenes(), headroom=st.floats(0, 1), neutral=st.floats(0, 1))
+def test_saturated_pixels_come_out_neutral(scene: Scene, headroom: float, neutral: float) -> None:
+    model = Physics(from_metadata(scene, headroom, Style(neutral=neutral)))
     code = (model(saturated(scene)) * 255).round().flatten()
     assert code.tolist() == [255, 255, 255]
 
@@ -108,6 +113,57 @@ def grey(scene: Scene, light: torch.Tensor) -> torch.Tensor:
     """A grey ramp as the sensor sees it: all channels equal once balanced, up to white."""
     least = min(scene.white_balance) / max(scene.white_balance)
     return (light * least).expand(1, 3, 1, -1)
+
+
+def greenness(model: Physics) -> torch.Tensor:
+    """How many codes a grey ramp is greener than grey, on its way to where all is saturated."""
+    scene = model.chain.scene
+    least, most = min(scene.white_balance), max(scene.white_balance)
+    light = torch.linspace(0, 1.1 * most / least, 500, dtype=torch.float64)
+    ramp = grey(scene, light).minimum(saturated(scene))
+    red, green, blue = (model(ramp) * 255)[0, :, 0]
+    return green - (red + blue) / 2
+
+
+@pytest.mark.parametrize("camera", sorted(MATRICES))
+@pytest.mark.parametrize("headroom", [0.25, 0.5, 0.75])
+@pytest.mark.parametrize("balance", [(2.0, 1.0, 2.0), (2.1, 1.0, 1.8), (1.7, 1.0, 2.0)])
+def test_joint_highlights_keep_grey_grey(
+    camera: str, headroom: float, balance: tuple[float, float, float]
+) -> None:
+    scene = Scene(balance, camera_to_srgb(MATRICES[camera]))
+    apart, half, joint = (
+        greenness(Physics(from_metadata(scene, headroom, Style(neutral=neutral)))).abs().max()
+        for neutral in (0.0, 0.5, 1.0)
+    )
+    assert joint < 6
+    assert joint < half < apart
+    assert apart > 10
+
+
+@pytest.mark.parametrize("headroom", [0.0, 0.5, 1.0])
+def test_joint_highlights_are_just_grey_from_where_the_first_channel_saturates(
+    headroom: float,
+) -> None:
+    scene = Scene((2.0, 1.0, 2.0), camera_to_srgb(MATRICES["Nikon D5000"]))
+    light = torch.linspace(1, 2, 50, dtype=torch.float64)
+    ramp = grey(scene, light).minimum(saturated(scene))
+    model = Physics(from_metadata(scene, headroom, Style(neutral=1.0)))
+    red, green, blue = (model(ramp) * 255)[0, :, 0]
+    assert (green - red).abs().max() < 1e-3
+    assert (green - blue).abs().max() < 1e-3
+
+
+@settings(deadline=None, max_examples=40)
+@given(scene=scenes(), headroom=st.floats(0, 1))
+def test_joint_highlights_leave_alone_what_is_not_bright(scene: Scene, headroom: float) -> None:
+    apart, joint = (
+        Physics(from_metadata(scene, headroom, Style(neutral=neutral))) for neutral in (0.0, 1.0)
+    )
+    x = sensor_cube(scene, 9)
+    knee = min(min(r.start for r in model._roll_offs) for model in (apart, joint))
+    dim = (encode_gamma(x * scene.gain) <= knee).all(1, keepdim=True).expand_as(x)
+    assert torch.equal(joint(x)[dim], apart(x)[dim])
 
 
 @settings(deadline=None, max_examples=40)
@@ -167,16 +223,65 @@ def test_headroom_out_of_range_is_refused(headroom: float) -> None:
 
 
 def test_the_memo_brings_the_model_back() -> None:
-    scene = Scene((2.0, 1.0, 1.5), camera_to_srgb(MATRICES["Leica M8"]), (1.0, 1.05, 0.95))
-    model = Physics(from_metadata(scene, 0.7))
+    scene = Scene((2.0, 1.0, 1.5), camera_to_srgb(MATRICES["Leica M8"]), (1.0, 1.05, 0.95), "GRBG")
+    model = Physics(from_metadata(scene, 0.7, Style(neutral=0.6)))
     again = Physics().remembering(json.loads(json.dumps(model.memo())))
     x = sensor_cube(scene, 5)
     assert torch.equal(again(x), model(x))
 
 
-@pytest.mark.parametrize("damage", ["knees", "scene", "low"])
-def test_a_damaged_memo_is_refused(damage: str) -> None:
+@pytest.mark.parametrize("field", sorted(Physics().memo()))
+def test_a_memo_that_lacks_something_is_refused(field: str) -> None:
     memo = Physics().memo()
-    del memo[damage]
-    with pytest.raises(CheckpointError, match="damaged"):
+    del memo[field]
+    with pytest.raises(CheckpointError, match=f"damaged: .*{field}"):
         PhysicsParameters.from_dict(memo)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("knees", (0.9, 0.9)),
+        ("shapes", [1.0, 1.0, "round"]),
+        ("neutral", float("nan")),
+        ("neutral", None),
+        ("low", 0.95),
+        ("high", (0.97, float("inf"))),
+        ("scale", 0.0),
+        ("scale", -1.0),
+        ("departure", -0.1),
+        ("snap", "0.01 or so"),
+        ("trust", {}),
+        ("scene", None),
+        ("scene", []),
+        ("colour", "sRGB"),
+    ],
+)
+def test_a_memo_with_something_impossible_is_refused(field: str, value: Any) -> None:
+    with pytest.raises(CheckpointError, match="damaged"):
+        Physics().remembering(Physics().memo() | {field: value})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("white_balance", (2.0, 0.0, 1.5)),
+        ("white_balance", (2.0, 1.0)),
+        ("camera_to_srgb", ((1.0, 0.0, 0.0),) * 3),
+        ("camera_to_srgb", (1.0, 0.0, 0.0)),
+        ("saturation", (1.0, 1.0, float("nan"))),
+        ("pattern", "RGBW"),
+        ("pattern", None),
+        ("lens", "50 mm"),
+    ],
+)
+def test_a_memo_of_an_impossible_scene_is_refused(field: str, value: Any) -> None:
+    memo = Physics().memo()
+    with pytest.raises(CheckpointError, match="damaged"):
+        Physics().remembering(memo | {"scene": memo["scene"] | {field: value}})
+
+
+@pytest.mark.parametrize("memo", [None, 3, "physics", [], {}])
+def test_what_is_no_memo_is_refused(memo: Any) -> None:
+    with pytest.raises(CheckpointError, match="damaged"):
+        Physics().remembering(memo)

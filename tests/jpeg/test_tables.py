@@ -5,7 +5,12 @@ import pytest
 from PIL import Image
 
 from napari_invisp.errors import SettingsError
-from napari_invisp.jpeg.tables import ZIGZAG, quantization_tables, sampling_factors
+from napari_invisp.jpeg.tables import (
+    ZIGZAG,
+    nearest_quality,
+    quantization_tables,
+    sampling_factors,
+)
 
 
 @pytest.mark.parametrize("quality", range(1, 101))
@@ -36,3 +41,20 @@ def test_numpy_integers_are_a_quality() -> None:
 def test_unknown_subsampling_is_named(name: str) -> None:
     with pytest.raises(SettingsError, match="4:4:4, 4:2:2, 4:2:0"):
         sampling_factors(name)
+
+
+@pytest.mark.parametrize("quality", range(1, 101))
+def test_libjpegs_own_tables_have_their_own_quality(quality: int) -> None:
+    assert nearest_quality(quantization_tables(quality)[0]) == quality
+
+
+def test_other_tables_have_the_quality_of_like_coarseness() -> None:
+    found = [nearest_quality(np.full((8, 8), step)) for step in (1, 2, 5, 12, 30, 100, 255)]
+    assert found == sorted(found, reverse=True)
+    assert (found[0], found[-1]) == (100, 1)
+    for quality in (20, 75, 92):
+        table = quantization_tables(quality)[0].copy()
+        table[0, 0] += 1
+        assert abs(nearest_quality(table) - quality) <= 1
+    beyond = np.full((8, 8), 60_000)  # tables of 16 bits may hold that
+    assert nearest_quality(beyond) == 1

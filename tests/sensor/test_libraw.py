@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rawpy
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from records import make_record, make_smooth_record
+from records import make_record, make_smooth_record, write_dng_of
 
 from napari_invisp.errors import RawFileError, SettingsError
 from napari_invisp.sensor.cfa import demosaic_bilinear, mosaic_from_rgb, normalise
@@ -17,6 +18,7 @@ from napari_invisp.sensor.libraw import (
     DEMOSAICING,
     demosaic,
     demosaic_uint16,
+    known_camera_matrix,
     reference_srgb,
     reference_srgb_file,
 )
@@ -199,3 +201,50 @@ def test_libraw_reads_a_record_from_memory_without_the_name_of_the_camera() -> N
     with rawpy.imread(io.BytesIO(encode_dng(make_record(), "none", named=False))) as raw:
         assert not raw.rgb_xyz_matrix.any()  # LibRaw looks that up by name
         assert raw.other.iso_speed == 0
+
+
+def test_known_matrices_are_those_of_the_published_table() -> None:
+    """dcraw's, in ten-thousandths."""
+    published = {
+        ("NIKON CORPORATION", "NIKON D5000"): "7309,-1403,-519,-8474,16008,2622,-2433,2826,8064",
+        ("Canon", "Canon EOS 30D"): "6257,-303,-1000,-7880,15621,2396,-1714,1904,7046",
+        ("SONY", "ILCE-7M3"): "7374,-2389,-551,-5435,13162,2519,-1006,1795,6552",
+    }
+    for (make, model), numbers in published.items():
+        expected = np.array(numbers.split(","), float).reshape(3, 3) / 10_000
+        matrix = known_camera_matrix(make, model)
+        np.testing.assert_allclose(matrix, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "model"), [("NIKON CORPORATION", "NIKON D3300"), ("FUJIFILM", "X100")]
+)
+def test_a_known_matrix_is_what_libraw_gives_a_file_without_one(
+    make: str, model: str, tmp_path: Path
+) -> None:
+    image = np.full((30, 30), 500, np.uint16)
+    cfa = [[0, 1], [1, 2]]
+    path = write_dng_of(tmp_path / "a.dng", image, cfa=cfa, white=4095, make=make, model=model)
+    with rawpy.imread(str(path)) as raw:
+        expected = raw.rgb_xyz_matrix[:3]
+    np.testing.assert_array_equal(known_camera_matrix(make, model), expected)
+
+
+def test_nothing_is_known_of_unknown_cameras() -> None:
+    assert known_camera_matrix("Maker", "Model One") is None
+    assert known_camera_matrix("", "") is None
+
+
+def test_a_file_need_not_say_what_the_colours_are() -> None:
+    record = make_record(make="NIKON CORPORATION", model="NIKON D5000")
+    with tifffile.TiffFile(io.BytesIO(encode_dng(record, coloured=False))) as file:
+        assert "ColorMatrix1" not in file.pages[0].tags
+        assert file.pages[0].tags["Model"].value == "NIKON D5000"
+    with rawpy.imread(io.BytesIO(encode_dng(record, coloured=False))) as raw:
+        assert np.array_equal(raw.raw_image_visible, record.mosaic)
+
+
+def test_camera_files_have_the_known_matrix(shared_raw: Path) -> None:
+    with rawpy.imread(str(shared_raw / "IMG_5952.CR2")) as raw:
+        expected = raw.rgb_xyz_matrix[:3]
+    np.testing.assert_allclose(known_camera_matrix("Canon", "Canon EOS 30D"), expected, atol=1e-6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import runs
 import torch
 from numpy.typing import NDArray
+from photographs import photograph
 from torch import Tensor
 
 from napari_invisp.errors import InvispError
@@ -79,23 +81,46 @@ def test_every_orientation_is_learned_from(memory: runs.Memory) -> None:
 
 
 def test_a_mixture_draws_by_share(memory: runs.Memory) -> None:
+    patch = memory.draw(np.random.default_rng(0), 8)
+
     class Named:
         def __init__(self, name: str, held_out: int) -> None:
             self.name, self.count = name, held_out
 
-        def draw(self, rng: np.random.Generator, side: int, margin: int = 0) -> Any:
-            return self.name
+        def draw(self, rng: np.random.Generator, side: int, margin: int = 0) -> Patch:
+            return replace(patch, picture=self.name)
 
         def held_out(self) -> Any:
             return [f"{self.name}{number}" for number in range(self.count)]
 
     sources: list[Any] = [Named("a", 3), Named("b", 1)]
     rng = np.random.default_rng(0)
-    equally = [Mixture(sources).draw(rng, 8) for _ in range(400)]
-    assert 150 < equally.count("a") < 250
-    mostly = [Mixture(sources, (3, 1)).draw(rng, 8) for _ in range(400)]
-    assert 260 < mostly.count("a") < 340
+    equally = [Mixture(sources).draw(rng, 8).picture for _ in range(400)]
+    assert 150 < equally.count("0/a") < 250
+    mostly = [Mixture(sources, (3, 1)).draw(rng, 8).picture for _ in range(400)]
+    assert 260 < mostly.count("0/a") < 340
+    assert set(equally + mostly) == {"0/a", "1/b"}
     assert list(Mixture(sources).held_out()) == ["a0", "b0", "a1", "a2"]
+
+
+def test_a_mixture_finds_pictures_by_the_names_of_their_patches(memory: runs.Memory) -> None:
+    others = runs.Memory([photograph(72, 80, pattern) for pattern in ("GRBG", "RGGB")])
+    mixture = Mixture([others, Mixture([others, memory])])
+    rng = np.random.default_rng(0)
+    patterns = {}
+    for _ in range(40):
+        patch = mixture.draw(rng, 24, 2)
+        picture = mixture.picture(patch.picture)
+        assert picture.name == patch.picture
+        windows = np.lib.stride_tricks.sliding_window_view(picture.record.mosaic, (28, 28))
+        assert (windows[::2, ::2] == patch.record.mosaic).all((2, 3)).any()
+        patterns[picture.name] = picture.record.pattern
+    assert patterns == {
+        "0/picture 0": "GRBG",
+        "1/0/picture 0": "GRBG",
+        "1/1/picture 0": "RGGB",
+        "1/1/picture 1": "GBRG",
+    }
 
 
 def test_chance_inside_a_step_belongs_to_the_step() -> None:

@@ -7,10 +7,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 # Luma and two chroma directions, each of unit length.
-_COLOURS = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 2.0, -1.0]])
+_COLOURS = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 2.0, -1.0]], dtype=torch.float64)
 # Haar's mean and three differences over a cell in reading order.
 _CELL = torch.tensor(
-    [[1.0, 1.0, 1.0, 1.0], [1.0, -1.0, 1.0, -1.0], [1.0, 1.0, -1.0, -1.0], [1.0, -1.0, -1.0, 1.0]]
+    [[1.0, 1.0, 1.0, 1.0], [1.0, -1.0, 1.0, -1.0], [1.0, 1.0, -1.0, -1.0], [1.0, -1.0, -1.0, 1.0]],
+    dtype=torch.float64,
 )
 
 #: Channels that hold the cells' means, and those that hold the differences inside them.
@@ -24,18 +25,18 @@ class Bands(nn.Module):
     are differences along rows, columns and diagonals, of the same three.
     """
 
-    _basis: Tensor
-
     def __init__(self) -> None:
         super().__init__()
         colours = _COLOURS / _COLOURS.norm(dim=1, keepdim=True)
-        basis = torch.einsum("bk,oc->bock", _CELL / 2, colours).reshape(12, 12, 1, 1)
-        self.register_buffer("_basis", basis, persistent=False)
+        # No buffer: it stays float64, and is cast to the dtype of whatever comes in.
+        self._basis = torch.einsum("bk,oc->bock", _CELL / 2, colours).reshape(12, 12, 1, 1)
 
     def split(self, z: Tensor) -> Tensor:
         """Return ``(N, 12, H/2, W/2)`` bands of ``(N, 3, H, W)``, sides even."""
-        return functional.conv2d(functional.pixel_unshuffle(z, 2), self._basis)
+        return functional.conv2d(functional.pixel_unshuffle(z, 2), self._basis.to(z))
 
     def join(self, bands: Tensor) -> Tensor:
         """Take :meth:`split` back."""
-        return functional.pixel_shuffle(functional.conv_transpose2d(bands, self._basis), 2)
+        return functional.pixel_shuffle(
+            functional.conv_transpose2d(bands, self._basis.to(bands)), 2
+        )

@@ -4,20 +4,20 @@ Whatever is kept beyond white or outside the gamut has to be hidden just inside,
 picture. ``headroom`` is the exchange rate: 0 renders as close to LibRaw's clipping as an invertible
 chain can, 1 keeps every RAW value at any price. Between the two, the parameters minimise
 
-    R + λ · (P / 2 + P² / P₀)
+    R + λ · (P / 2 + P₀ · (P / P₀)ⁿ)
 
 where R is the mean squared error of the recovered RAW (as ``balanced RGB ^ (1/2.2)``, after noise
 such as JPEG leaves) over a sample of the picture, P the mean squared change of the rendering
-against LibRaw's clipping (P₀ = 40 dB), and λ falls from ∞ to 0 as headroom grows. The square is
-there because a change is the less acceptable the larger it already is.
+against LibRaw's clipping, and λ falls from ∞ to 0 as headroom grows. The power is there because a
+change is the less acceptable the larger it already is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -29,10 +29,11 @@ from napari_invisp.flow.parameters import WHITE, PhysicsParameters
 from napari_invisp.flow.scene import Scene, Triple
 from napari_invisp.flow.tone import encode_gamma
 
+T = TypeVar("T", float, Tensor)
+
 #: λ at the usual headroom.
 _BALANCED = 0.07
 _USUAL = 0.5
-_P0 = 1e-4
 #: λ at headroom 1: enough to choose the better looking of two that keep as much.
 _LEAST = 3e-6
 #: Pixels that a fit looks at, and the least share of a picture that is worth one.
@@ -53,8 +54,38 @@ _SNAPS = (0.0, 0.004, 0.008, 0.012, 0.016)
 _TRUSTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
+def price(headroom: float) -> float:
+    """Return λ of the module's description; a little at headroom 1, much at 0."""
+    return _BALANCED * ((1 - headroom) / max(headroom, 0.01)) ** 2 + _LEAST
+
+
+@dataclass(frozen=True)
+class Style:
+    """What a model finds acceptable.
+
+    Attributes
+    ----------
+    neutral
+        See :class:`~napari_invisp.flow.parameters.PhysicsParameters`; not searched.
+    limit, power
+        P₀ and n of the module's description: where changes become dear, and how suddenly.
+    fine
+        Whether the knees are moved together in small steps too.
+    """
+
+    neutral: float = 0.0
+    limit: float = 1e-4
+    power: int = 2
+    fine: bool = False
+
+    def price_of(self, change: T) -> T:
+        """Return P/2 + P₀·(P/P₀)ⁿ; a number or a tensor."""
+        result: T = change / 2 + self.limit * (change / self.limit) ** self.power
+        return result
+
+
 def from_metadata(
-    scene: Scene, headroom: float = _USUAL, neutral: float = 0.0
+    scene: Scene, headroom: float = _USUAL, style: Style = Style()
 ) -> PhysicsParameters:
     """Parameters that cover every value that the sensor can give, from metadata alone.
 
@@ -64,8 +95,8 @@ def from_metadata(
         The file's metadata.
     headroom
         0…1, see the module.
-    neutral
-        See :class:`~napari_invisp.flow.parameters.PhysicsParameters`.
+    style
+        What is acceptable.
 
     Raises
     ------
@@ -78,7 +109,7 @@ def from_metadata(
     threshold = 1 - 0.01 * 40**headroom
     low, high = _limits(scene)
     return PhysicsParameters(
-        scene, (knee,) * 3, neutral=neutral, low=(threshold, low), high=(threshold, high)
+        scene, (knee,) * 3, neutral=style.neutral, low=(threshold, low), high=(threshold, high)
     )
 
 
@@ -88,7 +119,7 @@ def fit(
     sample: Tensor,
     headroom: float,
     build: Callable[[PhysicsParameters], InvertibleISP],
-    neutral: float = 0.0,
+    style: Style = Style(),
 ) -> PhysicsParameters:
     """Parameters for one picture.
 
@@ -102,20 +133,20 @@ def fit(
         0…1, see the module.
     build
         Makes the chain of parameters that are to be tried.
-    neutral
-        See :class:`~napari_invisp.flow.parameters.PhysicsParameters`; not searched.
+    style
+        What is acceptable.
 
     Raises
     ------
     SettingsError
         ``headroom`` is outside 0…1.
     """
-    parameters = from_metadata(scene, headroom, neutral)
+    parameters = from_metadata(scene, headroom, style)
     sample = sample.to(torch.float32)
     target, beyond = _clipped(scene, sample)
     if float(beyond.to(torch.float32).mean()) < _WORTHWHILE:
         # There is nothing to keep: shoulders lower than usual would only cost.
-        return from_metadata(scene, min(headroom, _USUAL), neutral)
+        return from_metadata(scene, min(headroom, _USUAL), style)
     # Only these pixels can depend on what is chosen here.
     concerned = beyond | (encode_gamma(sample * scene.gain).amax(0) > _KNEES[0])
     search = _Search(
@@ -125,6 +156,7 @@ def fit(
         headroom,
         float(concerned.to(torch.float32).mean()),
         build,
+        style,
     )
     return search.run(parameters)
 
@@ -161,8 +193,9 @@ class _Search:
         headroom: float,
         share: float,
         build: Callable[[PhysicsParameters], InvertibleISP],
+        style: Style,
     ) -> None:
-        self._build = build
+        self._build, self._style = build, style
         generator = torch.Generator().manual_seed(0)
         if x.shape[1] > _SAMPLE:
             chosen = torch.randperm(x.shape[1], generator=generator)[:_SAMPLE]
@@ -174,7 +207,7 @@ class _Search:
         self._target = (target * 256).floor().clamp(max=255)
         self._network_raw = x.clamp(0, 1) ** (1 / 2.2)
         self._share = share
-        self._price = _BALANCED * ((1 - headroom) / max(headroom, 0.01)) ** 2 + _LEAST
+        self._price = price(headroom)
         tops = scene.tops
         bright = encode_gamma(x * scene.gain).amax(1) > 0.9
         self._bright = [c for c in range(3) if tops[c] > 1.01 and bool(bright[c])]
@@ -187,7 +220,8 @@ class _Search:
         raw = model.recover(decoded)[0, :, 0].clamp_(0, 1) ** (1 / 2.2)
         loss = self._share * float((raw - self._network_raw).square_().mean())
         change = self._share * float((codes - self._target).div_(255).square_().mean())
-        return loss + self._price * (change / 2 + change**2 / _P0)
+        self._change = change
+        return loss + self._price * self._style.price_of(change)
 
     def run(self, start: PhysicsParameters) -> PhysicsParameters:
         """Find the best parameters from ``start`` on."""
@@ -202,15 +236,26 @@ class _Search:
             self._side("low", 1)
             self._side("high", 2)
             self._try(self._at(scale=s) for s in _SCALES)
+            if self._style.fine and self._bright:
+                self._together()
             for c in self._bright:
                 knee = self._best.knees[c]
-                near = [min(max(knee + step, _KNEES[0]), _KNEES[-1]) for step in _STEPS]
+                near = [_within(knee + step) for step in _STEPS]
                 self._try(self._at(knees=_with(self._best.knees, c, k)) for k in near)
                 self._try(self._at(shapes=_with(self._best.shapes, c, s)) for s in _SHAPES)
             if self._bright:
                 self._try(self._at(snap=s) for s in _SNAPS)
                 self._try(self._at(trust=_with(self._best.trust, 0, t)) for t in _TRUSTS)
         return self._best
+
+    def _together(self) -> None:
+        """Move all knees by the same step, as long as that helps."""
+        for _ in range(4):
+            before = self._least
+            moved = (tuple(_within(k + step) for k in self._best.knees) for step in _STEPS)
+            self._try(self._at(knees=knees) for knees in moved)
+            if self._least == before:
+                return
 
     def _side(self, side: str, index: int) -> None:
         """Choose the compression below black or above white."""
@@ -231,7 +276,11 @@ class _Search:
         for candidate in list(candidates):
             cost = self.cost(candidate)
             if cost < self._least:
-                self._best, self._least = candidate, cost
+                self._best, self._least = replace(candidate, departure=self._change), cost
+
+
+def _within(knee: float) -> float:
+    return min(max(knee, _KNEES[0]), _KNEES[-1])
 
 
 def _with(values: Triple, index: int, value: float) -> Triple:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,9 @@ class PhysicsParameters:
     trust
         How far the inverse of each compression (white balance, low, high) is believed when JPEG
         noise stands on what it expands: 1 is the exact inverse, 0 takes the value as it is.
+    departure
+        Mean squared distance of the rendering from LibRaw's, as far as it is meant: about 0 where
+        nothing clips.
     """
 
     scene: Scene
@@ -49,6 +52,7 @@ class PhysicsParameters:
     scale: float = 1.0
     snap: float = 0.0
     trust: Triple = (1.0, 1.0, 1.0)
+    departure: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -61,10 +65,12 @@ class PhysicsParameters:
         Raises
         ------
         CheckpointError
-            A field is missing, unknown, of the wrong shape or not finite.
+            A field is missing, unknown, of the wrong shape, not finite or impossible.
         """
         try:
-            return cls(
+            if unknown := set(values) - {field.name for field in fields(cls)}:
+                raise ValueError(f"unknown fields {', '.join(sorted(map(str, unknown)))}")
+            parameters = cls(
                 scene=Scene.from_dict(values["scene"]),
                 knees=_floats(values["knees"], 3),
                 shapes=_floats(values["shapes"], 3),
@@ -74,7 +80,13 @@ class PhysicsParameters:
                 scale=_floats([values["scale"]], 1)[0],
                 snap=_floats([values["snap"]], 1)[0],
                 trust=_floats(values["trust"], 3),
+                departure=_floats([values["departure"]], 1)[0],
             )
+            if parameters.scale <= 0:
+                raise ValueError(f"a scale of {parameters.scale:g} leaves no picture")
+            if parameters.departure < 0:
+                raise ValueError(f"a departure of {parameters.departure:g} is no distance")
+            return parameters
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise CheckpointError(
                 f"the parameters of the physics model are damaged: {error}"

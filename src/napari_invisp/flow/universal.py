@@ -8,7 +8,9 @@ One set of weights serves all cameras: what differs between them is in the chain
 
 from __future__ import annotations
 
+import copy
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -16,7 +18,7 @@ from torch import Tensor
 
 from napari_invisp.flow.base import InvertibleISP
 from napari_invisp.flow.coded import Coded
-from napari_invisp.flow.headroom import fit
+from napari_invisp.flow.headroom import Style, fit
 from napari_invisp.flow.parameters import NEUTRAL, PhysicsParameters
 from napari_invisp.flow.physics import Physics
 from napari_invisp.flow.profiles import PROFILES, Profile
@@ -25,10 +27,10 @@ from napari_invisp.flow.restoration import Restoration, places_on_grid
 from napari_invisp.flow.scene import Scene
 
 _SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
-#: How far the chain bends the channel that saturates first: grey stays grey.
-NEUTRAL_HIGHLIGHTS = 1.0
+#: Grey stays grey, and below 39 dB changes become very dear.
+STYLE = Style(neutral=1.0, limit=1.2e-4, power=3, fine=True)
 #: Numbers that :func:`about_chain` and :func:`about_coding` give.
-CHAIN_NUMBERS, CODING_NUMBERS = 8, 1 + len(_SUBSAMPLINGS)
+CHAIN_NUMBERS, CODING_NUMBERS = 9, 1 + len(_SUBSAMPLINGS)
 # Row and column of the first red site, by the pattern's name.
 _RED = {"RGGB": (0, 0), "GRBG": (0, 1), "GBRG": (1, 0), "BGGR": (1, 1)}
 
@@ -82,7 +84,7 @@ class Universal(InvertibleISP):
 
     def conditioned(self, scene: Scene, sample: Tensor, headroom: float) -> Universal:
         """Return the model of one file (see :mod:`~napari_invisp.flow.headroom`)."""
-        return self._with(fit(scene, sample, headroom, Physics, neutral=NEUTRAL_HIGHLIGHTS))
+        return self._with(fit(scene, sample, headroom, Physics, style=STYLE))
 
     def memo(self) -> dict[str, Any]:
         """Return the chain's parameters."""
@@ -93,18 +95,18 @@ class Universal(InvertibleISP):
         return self._with(PhysicsParameters.from_dict(memo))
 
     def _with(self, chain: PhysicsParameters) -> Universal:
-        other = Universal(self.profile, **self._configuration)
-        other.flow, other.restoration = self.flow, self.restoration
+        other = copy.copy(self)  # with the same weights
+        other._modules = dict(self._modules)
         other._physics = Physics(chain)
-        other.checkpoint = self.checkpoint
-        return other.train(self.training)
+        return other
 
     def forward(self, x: Tensor) -> Tensor:
         """Render linear balanced RGB as sRGB; 255 times the result rounds to its codes."""
         z = self._physics.compressed(x)
-        region = self._cells(z)
-        changed = self.flow(z[region], self._about_chain(z))
-        return self._physics.stored(_replaced(z, region, changed))
+        about = self._about_chain(z)
+        return self._physics.stored(
+            _replaced(z, self._cells(z), lambda cells: self.flow(cells, about))
+        )
 
     def inverse(self, y: Tensor) -> Tensor:
         """Take rendered sRGB back to linear balanced RGB: the exact inverse of :meth:`forward`."""
@@ -120,15 +122,18 @@ class Universal(InvertibleISP):
             start + (cells.start or 0)
             for start, cells in zip(coded.origin, region[2:], strict=True)
         )
-        inner = z[region]
-        places = places_on_grid(top, left, inner.shape[-2] // 2, inner.shape[-1] // 2).to(inner)
         conditions = torch.cat((self._about_chain(z), about_coding(coded).to(z)[None]), 1)
-        z = _replaced(z, region, self.restoration(inner, places[None], conditions))
-        return self._physics.expanded(self._flow_inverse(z))
+
+        def restored(cells: Tensor) -> Tensor:
+            places = places_on_grid(top, left, cells.shape[-2] // 2, cells.shape[-1] // 2)
+            result: Tensor = self.restoration(cells, places.to(cells)[None], conditions)
+            return result
+
+        return self._physics.expanded(self._flow_inverse(_replaced(z, region, restored)))
 
     def _flow_inverse(self, z: Tensor) -> Tensor:
-        region = self._cells(z)
-        return _replaced(z, region, self.flow.inverse(z[region], self._about_chain(z)))
+        about = self._about_chain(z)
+        return _replaced(z, self._cells(z), lambda cells: self.flow.inverse(cells, about))
 
     def _about_chain(self, like: Tensor) -> Tensor:
         return about_chain(self._physics.chain).to(like)[None]
@@ -144,11 +149,12 @@ class Universal(InvertibleISP):
 
 
 def about_chain(chain: PhysicsParameters) -> Tensor:
-    """Return what the networks are told about a chain: where and how steeply it bends."""
+    """Return what the networks are told about a chain: where it bends, and how far that leads."""
     knees = [5 * (knee - 0.9) for knee in chain.knees]
     tops = [2 * (top - 1.2) for top in chain.scene.tops]
     sides = [5 * (min(threshold, 1.0) - 0.9) for threshold, _ in (chain.low, chain.high)]
-    return torch.tensor([*knees, *tops, *sides])
+    departure = math.log10(chain.departure + 1e-6) + 5
+    return torch.tensor([*knees, *tops, *sides, departure])
 
 
 def about_coding(coded: Coded) -> Tensor:
@@ -159,8 +165,11 @@ def about_coding(coded: Coded) -> Tensor:
     return torch.tensor([math.log(scale / 20 + 0.1), *kinds])
 
 
-def _replaced(z: Tensor, region: tuple[slice, ...], part: Tensor) -> Tensor:
-    """Return ``z`` with a part of it replaced: what lies beyond whole cells stays as it is."""
+def _replaced(z: Tensor, region: tuple[slice, ...], change: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return ``z`` with a part of it changed: what lies beyond whole cells stays as it is."""
+    part = z[region]
+    if not part.numel():  # convolutions take no empty picture
+        return z
     result = z.clone()
-    result[region] = part
+    result[region] = change(part)
     return result

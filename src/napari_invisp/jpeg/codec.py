@@ -125,6 +125,28 @@ def encode_jpeg(
     return JpegStream.parse(bytes(data)).with_application([*added, *segments]).to_bytes()
 
 
+def decode_components(data: bytes) -> NDArray[np.uint8] | None:
+    """Decode a YCbCr JPEG without the step to RGB, which rounds and clips once more.
+
+    Parameters
+    ----------
+    data
+        A file that :func:`decode_jpeg` has taken.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        ``(H, W, 3)`` uint8 Y, Cb and Cr at full resolution, of which
+        :func:`~napari_invisp.jpeg.color.rgb_from_components` makes RGB; none if the file holds RGB
+        to begin with.
+    """
+    try:
+        components: NDArray[np.uint8] = imagecodecs.jpeg8_decode(data, outcolorspace="YCBCR")
+    except imagecodecs.Jpeg8Error:
+        return None
+    return components
+
+
 def decode_jpeg(source: bytes | Path, name: str | None = None) -> JpegImage:
     """Decode a colour JPEG file.
 

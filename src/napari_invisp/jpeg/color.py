@@ -40,6 +40,26 @@ def ycbcr_to_rgb(luma: Tensor, chroma: Tensor, floor: Rounding) -> Tensor:
     return torch.cat((red, green, blue), 1)
 
 
+def rgb_from_components(components: Tensor) -> Tensor:
+    """Convert YCbCr to RGB as it is defined (ITU-T T.871), without rounding.
+
+    Parameters
+    ----------
+    components
+        ``(N, 3, H, W)`` of a floating type, 0 … 255.
+
+    Returns
+    -------
+    torch.Tensor
+        ``(N, 3, H, W)``, clipped to 0 … 255.
+    """
+    luma, cb, cr = components.unbind(1)
+    cb, cr = cb - 128, cr - 128
+    red, blue = luma + 1.402 * cr, luma + 1.772 * cb
+    green = luma - 0.344136 * cb - 0.714136 * cr
+    return torch.stack((red, green, blue), 1).clamp(0, 255)
+
+
 def downsample(planes: Tensor, factors: tuple[int, int], floor: Rounding) -> Tensor:
     """Average the samples under each chroma sample as libjpeg's encoder does.
 
@@ -73,7 +93,7 @@ def downsample(planes: Tensor, factors: tuple[int, int], floor: Rounding) -> Ten
     return floor((total + bias) / (horizontal * vertical))
 
 
-def upsample(planes: Tensor, factors: tuple[int, int], floor: Rounding) -> Tensor:
+def upsample(planes: Tensor, factors: tuple[int, int], floor: Rounding | None) -> Tensor:
     """Interpolate chroma as libjpeg's decoder does by default ("fancy upsampling").
 
     Each sample of the result is 3/4 of the nearest and 1/4 of the next chroma sample in each
@@ -87,7 +107,7 @@ def upsample(planes: Tensor, factors: tuple[int, int], floor: Rounding) -> Tenso
     factors
         ``(horizontal, vertical)``: (1, 1), (2, 1) or (2, 2).
     floor
-        Rounds down.
+        Rounds down; none leaves the result as it is interpolated.
 
     Returns
     -------
@@ -101,6 +121,8 @@ def upsample(planes: Tensor, factors: tuple[int, int], floor: Rounding) -> Tenso
         return planes.repeat_interleave(vertical, -2).repeat_interleave(horizontal, -1)
     # Rounding happens once, at the end: sums of quarters (4:2:2) or sixteenths (4:2:0).
     even_bias, odd_bias = (1.0, 2.0) if vertical == 1 else (8.0, 7.0)
+    if floor is None:
+        even_bias = odd_bias = 0.0
     if vertical == 2:
         above = torch.cat((planes[..., :1, :], planes[..., :-1, :]), -2)
         below = torch.cat((planes[..., 1:, :], planes[..., -1:, :]), -2)
@@ -108,7 +130,8 @@ def upsample(planes: Tensor, factors: tuple[int, int], floor: Rounding) -> Tenso
     left = torch.cat((planes[..., :1], planes[..., :-1]), -1)
     right = torch.cat((planes[..., 1:], planes[..., -1:]), -1)
     even, odd = 3 * planes + left + even_bias, 3 * planes + right + odd_bias
-    return floor(_interleave(even, odd, -1) / (4 if vertical == 1 else 16))
+    whole = _interleave(even, odd, -1) / (4 if vertical == 1 else 16)
+    return whole if floor is None else floor(whole)
 
 
 def _interleave(even: Tensor, odd: Tensor, dim: int) -> Tensor:

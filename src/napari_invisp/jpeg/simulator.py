@@ -61,6 +61,9 @@ class JpegSimulator(nn.Module):
         Rounds coefficients: a name from :data:`~napari_invisp.jpeg.rounding.ROUNDINGS`, or a
         function. ``"fourier"`` with ten terms is the paper's choice for `invisp`;
         ``"straight-through"`` is the codec itself forward and the identity backward.
+    exact
+        Decode as :class:`~napari_invisp.jpeg.exact.ExactDecoder` does, without libjpeg's roundings
+        to 8 bit on the way back.
 
     Raises
     ------
@@ -71,8 +74,9 @@ class JpegSimulator(nn.Module):
     _tables: Tensor
     _dct: Tensor
 
-    def __init__(self, rounding: RoundingName | Rounding = "fourier") -> None:
+    def __init__(self, rounding: RoundingName | Rounding = "fourier", exact: bool = False) -> None:
         super().__init__()
+        self._exact = exact
         self.rounding = make_rounding(rounding) if isinstance(rounding, str) else rounding
         self._floor: Rounding = torch.floor if self.rounding is hard else straight_through_floor
         tables = np.stack([quantization_tables(quality) for quality in range(1, 101)])
@@ -122,8 +126,12 @@ class JpegSimulator(nn.Module):
             chroma = self._code(chroma, tables[:, 1])
             # The decoder does not look at what padded the last blocks.
             chroma = chroma[..., : -(-height // factors[1]), : -(-width // factors[0])]
-            chroma = upsample(chroma, factors, self._floor)[..., :height, :width]
-            decoded = ycbcr_to_rgb(luma, chroma, self._floor)
+            if self._exact:
+                chroma = upsample(chroma, factors, None)[..., :height, :width]
+                decoded = ycbcr_to_rgb(luma, chroma, _unrounded)
+            else:
+                chroma = upsample(chroma, factors, self._floor)[..., :height, :width]
+                decoded = ycbcr_to_rgb(luma, chroma, self._floor)
             return (saturate(decoded, 0, 255) / 255).to(rgb.dtype)
 
     def _tables_for(self, quality: SupportsIndex | Tensor, like: Tensor) -> Tensor:
@@ -159,6 +167,13 @@ class JpegSimulator(nn.Module):
             coefficients = self._floor(coefficients @ (dct.mT * shift) + 0.5).mT
         coefficients = self.rounding(coefficients / (8 * steps)) * steps
         for shift in _SHIFTS_INVERSE:
-            coefficients = self._floor(coefficients.mT @ (dct * shift) + 0.5)
+            coefficients = coefficients.mT @ (dct * shift)
+            if not self._exact:
+                coefficients = self._floor(coefficients + 0.5)
         blocks = saturate(coefficients + 128, 0, 255)
         return blocks.transpose(-2, -3).flatten(-4, -3).flatten(-2, -1)
+
+
+def _unrounded(values: Tensor) -> Tensor:
+    # ycbcr_to_rgb adds one half of a code before it would round down.
+    return values - 0.5

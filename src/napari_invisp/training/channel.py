@@ -28,7 +28,7 @@ class JpegChannel(nn.Module):
         self._qualities = settings.quality[0], settings.quality[-1]
         self._subsamplings = settings.subsampling
         self._simulator = (
-            JpegSimulator(cast("RoundingName", settings.rounding))
+            JpegSimulator(cast("RoundingName", settings.rounding), exact=True)
             if settings.jpeg == "simulated"
             else None
         )

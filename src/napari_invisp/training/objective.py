@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from pathlib import Path
 
 import numpy as np
 from torch import Tensor, nn
@@ -27,6 +28,12 @@ class Objective(nn.Module, ABC):
 
     model: InvertibleISP
     margin: int = 0
+
+    def keep_in(self, folder: Path) -> None:
+        """Keep in a run's folder what :meth:`example` needs long to make, and take it from there.
+
+        Nothing by default. What is kept must be what would be made anew.
+        """
 
     @abstractmethod
     def example(self, patch: Patch, rng: np.random.Generator) -> Example:

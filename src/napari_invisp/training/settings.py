@@ -81,9 +81,10 @@ class TrainSettings(Settings):
         1.0, "Lambda", "weight of the RAW's error against the picture's (paper Eq. 8)", minimum=0
     )
     picture_price: float = parameter(
-        0.1,
+        0.3,
         "Price of change",
-        "what `universal` pays for changing the picture by 50 dB, in e-folds of the RAW's error",
+        "what `universal` pays for moving away from LibRaw's picture by 50 dB before JPEG, and by "
+        "47 dB after it, in e-folds of error",
         minimum=0,
     )
     bytes_price: float = parameter(

@@ -195,6 +195,7 @@ class Trainer:
         settings, team = self._settings, self._team
         if team.leads:
             self._run.write_settings()
+            self._maker.keep_in(self._run.folder)
         self._clock.start()
         pictures = self._held_out() if team.leads else []
         steps = range(self._step + 1, settings.steps + 1)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any
 from zlib import crc32
 
@@ -13,17 +15,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
+from torch.utils.data import get_worker_info
 
+from napari_invisp.errors import CheckpointError, SettingsError
+from napari_invisp.files import write_bytes_atomic
 from napari_invisp.flow.coded import Coded
-from napari_invisp.flow.headroom import fit
+from napari_invisp.flow.headroom import fit, price
 from napari_invisp.flow.parameters import PhysicsParameters
 from napari_invisp.flow.physics import Physics
 from napari_invisp.flow.restoration import places_on_grid
 from napari_invisp.flow.scene import Scene
-from napari_invisp.flow.universal import NEUTRAL_HIGHLIGHTS, Universal, about_chain, about_coding
+from napari_invisp.flow.universal import STYLE, Universal, about_chain, about_coding
 from napari_invisp.jpeg.rate import detail_bits
 from napari_invisp.pipeline import scene_of
 from napari_invisp.sensor.libraw import demosaic
+from napari_invisp.strictjson import dumps
+from napari_invisp.training.bidirectional import target_srgb
 from napari_invisp.training.channel import JpegChannel
 from napari_invisp.training.objective import Example, Objective
 from napari_invisp.training.patch import Patch, PatchSource
@@ -33,25 +40,33 @@ from napari_invisp.training.settings import TrainSettings
 _MARGIN = 8
 # The networks see zeros beyond a patch's edge, so nothing is learned from this close to it.
 _EDGE = 8
+# Cells of 2x2 that begin at a red site, their edges left out, and one block of four pixels more.
+_SMALLEST = 4 * _EDGE + 4 + 2
 # Chains of each picture: at the usual headroom, and at others all over the dial.
 _USUAL, _CHAINS = 0.5, 2
 _SAMPLED = 100_000
+_KEPT_EVERY = 25
 _GAMMA = 1 / 2.2
 _DARKEST = 1e-4
 # 70 dB: below this, error counts for less and less.
 _LEAST_ERROR = 1e-7
-# 50 dB, the unit of the picture's price.
-_CHANGE = 1e-5
+# Units of the price of moving away: 50 dB before JPEG, 47 dB after it.
+_AWAY, _AWAY_CODED = 1e-5, 2e-5
+# The dial's price at headroom 0 is beyond all measure.
+_HIGHEST_PRICE = 1.0
 # So many bits a pixel are in every file.
 _LEAST_BITS = 0.05
 
 
 class UniversalObjective(Objective):
-    """The logarithm of the RAW's squared error, with prices on changing the picture and on bytes.
+    """The logarithm of what the chain is fitted by, with prices on moving away and on bytes.
 
-    The logarithm makes a dB count the same in every patch. Changes of the picture are paid for by
-    their squares, so that only small ones are worth it. Bytes are paid for at about the rate at
-    which a higher JPEG quality would buy the same gain: mere sharpening does not pay.
+    That is the RAW's squared error, and the distance from LibRaw's picture at the rate of the
+    headroom (see :mod:`~napari_invisp.flow.headroom`); the logarithm makes a dB count the same in
+    every patch. To be further from LibRaw's picture than the chain is costs much more, measured by
+    how far the chain departs from it: where nothing clips, that is nothing, and the picture stays
+    as it is but for very little. Bytes are paid for at about the rate at which a
+    higher JPEG quality would buy the same gain: mere sharpening does not pay.
 
     Parameters
     ----------
@@ -59,6 +74,11 @@ class UniversalObjective(Objective):
         Prices, and the JPEG.
     source
         Where patches come from: chains are fitted to its whole pictures.
+
+    Raises
+    ------
+    SettingsError
+        Nothing is left of patches without their edges.
     """
 
     margin = _MARGIN
@@ -66,6 +86,11 @@ class UniversalObjective(Objective):
 
     def __init__(self, settings: TrainSettings, source: PatchSource) -> None:
         super().__init__()
+        if settings.patch < _SMALLEST:
+            raise SettingsError(
+                f"patch {settings.patch} is too small to train universal with: "
+                f"it takes {_SMALLEST} pixels or more"
+            )
         self.model = Universal()
         self._lam = settings.lam
         self._picture_price = settings.picture_price
@@ -74,21 +99,27 @@ class UniversalObjective(Objective):
         self._channel = JpegChannel(settings)
         self._chains = _Chains(source, settings.seed)
 
+    def keep_in(self, folder: Path) -> None:
+        """Keep the chains in ``chains.json``."""
+        self._chains.keep_in(folder / "chains.json")
+
     def example(self, patch: Patch, rng: np.random.Generator) -> Example:
         """Return what a chain makes of a patch, with all that the way back needs to know."""
-        chain = self._chains.of(patch.picture, int(rng.integers(_CHAINS)))
+        headroom, chain = self._chains.of(patch.picture, int(rng.integers(_CHAINS)))
         inner = slice(patch.margin, patch.record.height - patch.margin)
         rgb = torch.from_numpy(demosaic(patch.record)).permute(2, 0, 1)[:, inner, inner]
         return {
             "compressed": Physics(chain).compressed(rgb[None].contiguous())[0],
             "raw": rgb.clamp(_DARKEST, 1) ** _GAMMA,
+            "rgb": target_srgb(patch),
             "chain": torch.from_numpy(packed(chain)),
+            "price": torch.tensor(min(price(headroom), _HIGHEST_PRICE)),
             "red": torch.from_numpy(np.argwhere(patch.record.channels == 0)[0]),
             **self._channel.draw(rng),
         }
 
     def forward(self, batch: Example) -> dict[str, Tensor]:
-        """Return ``loss``, and in dB ``raw`` and ``change``, and the growth of ``bytes``."""
+        """Return ``loss``, ``raw`` and ``rgb`` in dB, ``away`` and the growth of ``bytes``."""
         physics = [Physics(unpacked(each)) for each in batch["chain"].cpu().numpy()]
         z = batch["compressed"]
         side = (z.shape[-1] - 2) // 4 * 4
@@ -104,7 +135,8 @@ class UniversalObjective(Objective):
 
         changed = self.model.flow(_windows(z, starts, side), chains)
         rendered = _each(Physics.stored, physics, _pasted(z, changed, starts))
-        decoded = _each(Physics.taken_out, physics, self._channel(rendered, batch))
+        coded = self._channel(rendered, batch)
+        decoded = _each(Physics.taken_out, physics, coded)
         places = torch.stack(
             [places_on_grid(row, column, side // 2, side // 2) for row, column in starts]
         )
@@ -116,15 +148,22 @@ class UniversalObjective(Objective):
         truth = _measured(_windows(batch["raw"], starts, side))
         error = _mean_square((raw - truth)[..., _EDGE:-_EDGE, _EDGE:-_EDGE])
         plain = _each(Physics.stored, physics, z)
-        change = _mean_square(rendered - plain)
+        reference = batch["rgb"]
+        with torch.no_grad():
+            plain_coded, reference_coded = (self._channel(y, batch) for y in (plain, reference))
+        meant = torch.tensor([each.chain.departure for each in physics]).to(z)
+        distance, before = _further(_seen(rendered), _seen(plain), reference)
+        _, after = _further(coded, plain_coded, reference_coded)
+        away = (before / (_AWAY + meant) + after / (_AWAY_CODED + meant)).mean() / 2
         growth = torch.log(self._bits(rendered, codings) / self._bits(plain, codings)).mean()
-        log_error = torch.log(error + _LEAST_ERROR).mean()
-        loss = self._lam * log_error + self._bytes_price * growth
-        loss = loss + self._picture_price * change.mean() / _CHANGE
+        cost = self._lam * error + batch["price"].to(error) * STYLE.price_of(distance)
+        loss = torch.log(cost + _LEAST_ERROR).mean()
+        loss = loss + self._picture_price * away + self._bytes_price * growth
         return {
             "loss": loss,
-            "raw": -10 / math.log(10) * log_error,
-            "change": -10 * torch.log10(change.mean() + _LEAST_ERROR),
+            "raw": _decibels(error),
+            "rgb": _decibels(distance),
+            "away": away,
             "bytes": growth,
         }
 
@@ -142,22 +181,40 @@ class _Chains:
 
     def __init__(self, source: PatchSource, seed: int) -> None:
         self._source, self._seed = source, seed
-        self._known: dict[tuple[str, int], PhysicsParameters] = {}
+        self._known: dict[str, PhysicsParameters] = {}
+        self._file: Path | None = None
 
-    def of(self, picture: str, number: int) -> PhysicsParameters:
-        """Return one of a picture's chains, the first at the usual headroom."""
-        key = picture, number
+    def keep_in(self, file: Path) -> None:
+        """Keep chains in a file from now on, and use those that it holds."""
+        self._file = file
+        try:
+            kept = json.loads(file.read_text(encoding="utf-8"))
+            if kept["seed"] == self._seed and kept["style"] == asdict(STYLE):
+                chains = kept["chains"].items()
+                self._known = {key: PhysicsParameters.from_dict(each) for key, each in chains}
+        except (OSError, ValueError, LookupError, AttributeError, CheckpointError):
+            pass  # there is none, or a kill came in between: they are fitted anew
+
+    def _keep(self) -> None:
+        if self._file is not None and get_worker_info() is None:
+            chains = {key: each.to_dict() for key, each in self._known.items()}
+            kept = {"seed": self._seed, "style": asdict(STYLE), "chains": chains}
+            write_bytes_atomic(self._file, dumps(kept).encode())
+
+    def of(self, picture: str, number: int) -> tuple[float, PhysicsParameters]:
+        """Return one of a picture's chains with its headroom, the first at the usual one."""
+        key = f"{number} {picture}"
+        rng = np.random.default_rng((self._seed, crc32(picture.encode()), number))
+        headroom = float(rng.uniform(0, 1)) if number else _USUAL
         if key not in self._known:
             record = self._source.picture(picture).record
-            rng = np.random.default_rng((self._seed, crc32(picture.encode()), number))
-            headroom = float(rng.uniform(0, 1)) if number else _USUAL
             step = max(1, round((record.mosaic.size / _SAMPLED) ** 0.5))
             pixels = demosaic(record)[step // 2 :: step, step // 2 :: step].reshape(-1, 3)
             sample = torch.from_numpy(np.ascontiguousarray(pixels.T))
-            self._known[key] = fit(
-                scene_of(record), sample, headroom, Physics, neutral=NEUTRAL_HIGHLIGHTS
-            )
-        return self._known[key]
+            self._known[key] = fit(scene_of(record), sample, headroom, Physics, style=STYLE)
+            if len(self._known) % _KEPT_EVERY == 0:
+                self._keep()
+        return headroom, self._known[key]
 
 
 def universal(settings: TrainSettings, source: PatchSource) -> UniversalObjective:
@@ -231,6 +288,21 @@ def _measured(rgb: Tensor) -> Tensor:
     """Take the mosaic, as four planes, out of RGB that begins at a red site."""
     sites = functional.pixel_unshuffle(rgb, 2)  # R at four sites, G at four, B at four
     return sites[:, [0, 5, 6, 11]]
+
+
+def _seen(rendered: Tensor) -> Tensor:
+    """Return what a viewer sees of a rendering: clipped; 255 times it are its codes."""
+    return rendered.clamp(0, 1)
+
+
+def _further(rendered: Tensor, plain: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the squared distance from a reference, and by how much it is more than usual."""
+    distance = _mean_square(rendered - reference)
+    return distance, functional.relu(distance - _mean_square(plain - reference))
+
+
+def _decibels(error: Tensor) -> Tensor:
+    return -10 * torch.log10(error + _LEAST_ERROR).mean()
 
 
 def _mean_square(difference: Tensor) -> Tensor:

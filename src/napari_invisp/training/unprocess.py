@@ -73,7 +73,6 @@ CAMERAS = (
     ("LEICA CAMERA AG", "LEICA M9"),
     ("SAMSUNG", "NX1"),
     ("Phase One", "P45"),
-    ("Hasselblad", "X1D"),
     ("EPSON", "R-D1"),
 )
 
@@ -177,13 +176,17 @@ def _scene(path: Path) -> Light:
         if path.suffix.lower() in SCENES:
             with OpenEXR.File(str(path)) as file:
                 channels = file.channels()
-                name = next(n for n in ("RGBA", "RGB") if n in channels)
+                name = next((n for n in ("RGBA", "RGB") if n in channels), None)
+                if name is None:
+                    raise ValueError(f"its channels {', '.join(channels)} are not RGB")
                 rgb = np.asarray(channels[name].pixels[..., :3], np.float32)
             return np.maximum(np.nan_to_num(rgb, posinf=0), 0)
         with Image.open(path) as image:
+            if image.mode.startswith(("I", "F")):  # converting these would clip, not scale
+                raise ValueError("its samples are not of 8 bits")
             half = (max(1, image.width // 2), max(1, image.height // 2))
             codes = np.asarray(image.convert("RGB").reduce(2).resize(half), np.float32)
-    except (OSError, RuntimeError, StopIteration, Image.DecompressionBombError) as error:
+    except (OSError, RuntimeError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{path} cannot be read as a photograph or scene: {error}") from error
     encoded = codes / 255
     linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)

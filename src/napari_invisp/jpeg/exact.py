@@ -1,0 +1,183 @@
+"""The pixels that a JPEG's coefficients define, free of what a decoder rounds off.
+
+A decoder rounds three times on its way to 8-bit RGB: after the inverse DCT, after interpolating
+chroma, and after the change of colours. None of that is in the file. Its coefficients are whole
+multiples of known steps, so they can be read off the rounded pixels again, and the way back be gone
+without rounding.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_invisp.jpeg.codec import JpegImage
+from napari_invisp.jpeg.color import rgb_from_components, upsample
+from napari_invisp.jpeg.tables import sampling_factors
+
+_BLOCK = 8
+# Rows of blocks that are in work at a time.
+_BAND = 16
+# Planes are kept as integers in this unit, which is far below any noise.
+_UNIT = 1 / 64
+# A decoder's rounding moves luma by no more than this, interpolated chroma makes us guess more.
+_LUMA_OFF, _CHROMA_OFF = 1.0, 2.0
+# Each round of undoing the interpolation takes the error to a third or less.
+_ROUNDS = 7
+
+
+class ExactDecoder:
+    """Gives windows of a JPEG's picture without rounding.
+
+    Blocks whose coefficients cannot be told, as the decoder clipped them or the frame ends inside
+    them, stay as they were decoded.
+
+    Parameters
+    ----------
+    components
+        ``(H, W, 3)`` uint8 from :func:`~napari_invisp.jpeg.codec.decode_components`.
+    jpeg
+        The same file, decoded as usual.
+    """
+
+    def __init__(self, components: NDArray[np.uint8], jpeg: JpegImage) -> None:
+        self._height, self._width = components.shape[:2]
+        if jpeg.subsampling is None:
+            self._factors = (1, 1)
+            self._planes = [_stored(_plane(components, c)) for c in range(3)]
+            return
+        self._factors = sampling_factors(jpeg.subsampling)
+        luma, *chroma = (torch.from_numpy(table).to(torch.float32) for table in jpeg.tables)
+        self._planes = [_stored(_snapped(_plane(components, 0), luma, _LUMA_OFF))]
+        for c, table in enumerate(chroma, 1):
+            if self._factors == (1, 1):
+                plane = _snapped(_plane(components, c), table, _LUMA_OFF)
+            else:
+                native = _without_interpolation(_plane(components, c), self._factors)
+                plane = _snapped(native, table, _CHROMA_OFF)
+            self._planes.append(_stored(plane))
+
+    def window(self, rows: slice, columns: slice, device: torch.device) -> Tensor:
+        """Return a part of the picture.
+
+        Parameters
+        ----------
+        rows, columns
+            Which, beginning at even numbers.
+        device
+            Where it is wanted.
+
+        Returns
+        -------
+        torch.Tensor
+            ``(1, 3, h, w)`` float32 RGB, 0 … 255.
+        """
+        luma = _loaded(self._planes[0][rows, columns], device)
+        horizontal, vertical = self._factors
+        near_rows, inner_rows = _neighbourhood(rows, vertical, self._planes[1].shape[0])
+        near_columns, inner_columns = _neighbourhood(columns, horizontal, self._planes[1].shape[1])
+        chroma = torch.cat(
+            [_loaded(plane[near_rows, near_columns], device) for plane in self._planes[1:]], 1
+        )
+        chroma = upsample(chroma, self._factors, None)[..., inner_rows, inner_columns]
+        height, width = luma.shape[-2:]
+        return rgb_from_components(torch.cat((luma, chroma[..., :height, :width]), 1))
+
+
+def _neighbourhood(pixels: slice, factor: int, length: int) -> tuple[slice, slice]:
+    """Return the chroma samples that pixels are interpolated from, and where they then begin."""
+    first = max(0, pixels.start // factor - 2)
+    last = min(length, -(-pixels.stop // factor) + 2)
+    return slice(first, last), slice(pixels.start - first * factor, None)
+
+
+def _plane(components: NDArray[np.uint8], channel: int) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(components[..., channel]))
+
+
+def _stored(plane: Tensor) -> Tensor:
+    return plane if plane.dtype == torch.int16 else (plane * (1 / _UNIT)).round_().to(torch.int16)
+
+
+def _loaded(part: Tensor, device: torch.device) -> Tensor:
+    return part.to(device).to(torch.float32)[None, None] * _UNIT
+
+
+def _snapped(plane: Tensor, table: Tensor, off: float) -> Tensor:
+    """Take the blocks of ``(H, W)`` to the nearest multiples of a table's steps.
+
+    Returns
+    -------
+    torch.Tensor
+        ``(H, W)`` int16 in :data:`_UNIT`; blocks that would move by more than ``off`` stay.
+    """
+    height, width = plane.shape
+    result = torch.empty((height, width), dtype=torch.int16)
+    dct = _dct()
+    for top in range(0, height, _BAND * _BLOCK):
+        band = plane[top : top + _BAND * _BLOCK].to(torch.float32)
+        visible = band.shape[0]
+        blocks = _blocks(_completed(band) - 128)
+        steps = torch.round(dct @ blocks @ dct.T / table) * table
+        exact = (dct.T @ steps @ dct).clamp(-128, 127)
+        moved = (exact - blocks).abs().amax((-2, -1), keepdim=True)
+        exact = torch.where(moved <= off, exact, blocks)
+        whole = exact.transpose(1, 2).reshape(-1, exact.shape[1] * _BLOCK)
+        result[top : top + visible] = _stored(whole[:visible, :width] + 128)
+    return result
+
+
+def _completed(band: Tensor) -> Tensor:
+    """Repeat the last row and column up to whole blocks."""
+    height, width = band.shape
+    rows = torch.arange(-(-height // _BLOCK) * _BLOCK).clamp(max=height - 1)
+    columns = torch.arange(-(-width // _BLOCK) * _BLOCK).clamp(max=width - 1)
+    return band[rows][:, columns]
+
+
+def _blocks(band: Tensor) -> Tensor:
+    """``(H, W)`` as ``(H/8, W/8, 8, 8)``."""
+    height, width = band.shape
+    return band.reshape(height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK).transpose(1, 2)
+
+
+def _without_interpolation(plane: Tensor, factors: tuple[int, int]) -> Tensor:
+    """Estimate the chroma samples that a decoder interpolated a plane from.
+
+    Pairs of interpolated samples average to 1/8, 6/8 and 1/8 of three chroma samples in a row, so
+    their mean is nearly the middle one, and the rest follows by iteration.
+    """
+    values = plane.to(torch.float32)
+    if values.shape[1] <= 2 * factors[0]:  # so narrow a plane was repeated, not interpolated
+        return values[:: factors[1], :: factors[0]]
+    for dim, factor in ((1, factors[0]), (0, factors[1])):
+        if factor == 2:
+            values = _halved(values.movedim(dim, 0)).movedim(0, dim)
+    return values
+
+
+def _halved(values: Tensor) -> Tensor:
+    """Undo the interpolation along the first axis."""
+    even = values[::2]
+    hidden = len(values) % 2  # the last sample's second half lies beyond the frame
+    odd = torch.cat((values[1::2], even[-1:])) if hidden else values[1::2]
+    means = (even + odd) / 2
+    samples = means
+    for _ in range(_ROUNDS):
+        before = torch.cat((samples[:1], samples[:-1]))
+        after = torch.cat((samples[1:], samples[-1:]))
+        samples = (8 * means - before - after) / 6
+        if hidden:
+            samples[-1] = (4 * even[-1] - before[-1]) / 3
+    return samples
+
+
+def _dct() -> Tensor:
+    frequency, sample = torch.meshgrid(torch.arange(_BLOCK), torch.arange(_BLOCK), indexing="ij")
+    matrix = 0.5 * torch.cos((2 * sample + 1) * frequency * (math.pi / (2 * _BLOCK)))
+    matrix[0] /= math.sqrt(2)
+    return matrix
