@@ -1,7 +1,11 @@
-"""How long rendering and recovery take against LibRaw's own rendering of the same file.
+"""How long models take, against LibRaw's rendering of the same file and against each other.
 
 `render` is what `napari-invisp render --no-metrics` does, from the RAW file to the JPEG file;
-`recover` what `napari-invisp recover` does, from the JPEG file to the DNG file.
+`recover` what `napari-invisp recover` does, from the JPEG file to the DNG file. Jobs take turns, so
+that a busy moment hits all alike, and medians are compared.
+
+With `--paper`, the paper's network (fresh weights: values cost no time) renders and recovers the
+middle megapixel, and so does every model; a network of its size needs minutes for a frame.
 """
 
 from __future__ import annotations
@@ -13,14 +17,22 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import rawpy
 import torch
 
 from napari_invisp.files import write_bytes_atomic
+from napari_invisp.flow.checkpoints import save_checkpoint
+from napari_invisp.flow.invisp import Invisp
 from napari_invisp.pipeline import Pipeline
 from napari_invisp.sensor.dng import write_dng
 from napari_invisp.sensor.reading import read_raw
+from napari_invisp.sensor.record import RawRecord
 from napari_invisp.settings import RenderSettings
+
+Jobs = dict[str, Callable[[], object]]
+
+MIDDLE = 1024
 
 
 def seconds(job: Callable[[], object]) -> float:
@@ -29,45 +41,97 @@ def seconds(job: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def measure(path: Path, runs: int, model: str) -> None:
+def medians(jobs: Jobs, runs: int) -> dict[str, float]:
+    times: dict[str, list[float]] = {name: [] for name in jobs}
+    for _ in range(runs):
+        for name, job in jobs.items():
+            times[name].append(seconds(job))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def file_jobs(path: Path, folder: Path, model: str) -> Jobs:
+    """From file to file."""
+    jpeg = folder / f"{Path(model).stem}.jpg"
+    given = model if Path(model).exists() else None
+
+    def render() -> None:
+        pipeline = Pipeline(RenderSettings(model=model))
+        write_bytes_atomic(jpeg, pipeline.encode(pipeline.render(read_raw(path))))
+
+    def recover() -> None:
+        recovered = Pipeline().recover(jpeg.read_bytes(), model=given)
+        write_dng(folder / "recovered.dng", recovered.record)
+
+    return {f"render, {model}": render, f"recover, {model}": recover}
+
+
+def middle_jobs(record: RawRecord, model: str) -> Jobs:
+    """Of the middle of a frame, in memory."""
+    pipeline = Pipeline(RenderSettings(model=model))
+    given = model if Path(model).exists() else None
+    kept: dict[str, bytes] = {}
+
+    def render() -> None:
+        kept["jpeg"] = pipeline.encode(pipeline.render(record))
+
+    name = Path(model).stem
+    return {
+        f"render, {name}": render,
+        f"recover, {name}": lambda: pipeline.recover(kept["jpeg"], model=given),
+    }
+
+
+def whole_frame(path: Path, models: list[str], runs: int) -> None:
     with tempfile.TemporaryDirectory() as folder, rawpy.imread(str(path)) as raw:
-        jpeg, dng = Path(folder) / "rendered.jpg", Path(folder) / "recovered.dng"
 
         def libraw() -> None:
             raw.postprocess(
                 use_camera_wb=True, no_auto_bright=True, adjust_maximum_thr=0, user_flip=0
             )
 
-        def render() -> None:
-            pipeline = Pipeline(RenderSettings(model=model))
-            write_bytes_atomic(jpeg, pipeline.encode(pipeline.render(read_raw(path))))
+        jobs: Jobs = {"LibRaw": libraw}
+        for model in models:
+            jobs |= file_jobs(path, Path(folder), model)
+        found = medians(jobs, runs)
+    print(f"{path.name}: LibRaw {found['LibRaw']:.2f} s", end="")
+    for name, median in list(found.items())[1:]:
+        print(f"; {name} {median:.2f} s = {median / found['LibRaw']:.2f} x", end="")
+    print(f" (median of {runs}, {torch.get_num_threads()} threads)")
 
-        def recover() -> None:
-            named = model if Path(model).exists() else None
-            write_dng(dng, Pipeline().recover(jpeg.read_bytes(), model=named).record)
 
-        jobs = {"LibRaw": libraw, "render": render, "recover": recover}
-        times: dict[str, list[float]] = {name: [] for name in jobs}
-        for _ in range(runs):  # in turn, so that a busy moment hits all alike
-            for name, job in jobs.items():
-                times[name].append(seconds(job))
-        median = {name: statistics.median(values) for name, values in times.items()}
-        print(
-            f"{path.name}: LibRaw {median['LibRaw']:.2f} s; "
-            f"render {median['render']:.2f} s = {median['render'] / median['LibRaw']:.2f} x; "
-            f"recover {median['recover']:.2f} s = {median['recover'] / median['LibRaw']:.2f} x "
-            f"(median of {runs}, {torch.get_num_threads()} threads)"
-        )
+def against_paper(path: Path, models: list[str], runs: int) -> None:
+    record = read_raw(path)
+    top, left = ((n - min(n, MIDDLE)) // 4 * 2 for n in (record.height, record.width))
+    window = slice(top, top + MIDDLE), slice(left, left + MIDDLE)
+    record = record.replace(mosaic=np.ascontiguousarray(record.mosaic[window]))
+    with tempfile.TemporaryDirectory() as folder:
+        network = Path(folder) / "invisp.safetensors"
+        save_checkpoint(network, Invisp().eval())
+        jobs: Jobs = {}
+        for model in [*models, str(network)]:
+            jobs |= middle_jobs(record, model)
+        found = medians(jobs, runs)
+    megapixels = record.mosaic.size / 1e6
+    print(f"{path.name}, middle {megapixels:.2f} MP, seconds a megapixel:", end="")
+    for name, median in found.items():
+        way = name.split(",")[0]
+        ratio = found[f"{way}, invisp"] / median
+        print(f" {name} {median / megapixels:.3f} (1/{ratio:.0f} of invisp);", end="")
+    print(f" median of {runs}, {torch.get_num_threads()} threads")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("raw", nargs="+", type=Path)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--model", default="physics")
+    parser.add_argument("--models", nargs="+", default=["physics", "universal"])
+    parser.add_argument("--paper", action="store_true", help="compare with the paper's network")
     arguments = parser.parse_args()
     for path in arguments.raw:
-        measure(path, arguments.runs, arguments.model)
+        if arguments.paper:
+            against_paper(path, arguments.models, arguments.runs)
+        else:
+            whole_frame(path, arguments.models, arguments.runs)
 
 
 if __name__ == "__main__":

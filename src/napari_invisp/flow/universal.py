@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor
 from napari_invisp.flow.base import InvertibleISP
 from napari_invisp.flow.coded import Coded
 from napari_invisp.flow.headroom import Style, fit
-from napari_invisp.flow.parameters import NEUTRAL, PhysicsParameters
+from napari_invisp.flow.parameters import NEUTRAL, WHITE, PhysicsParameters
 from napari_invisp.flow.physics import Physics
 from napari_invisp.flow.profiles import PROFILES, Profile
 from napari_invisp.flow.residual import ResidualFlow
@@ -126,8 +126,8 @@ class Universal(InvertibleISP):
 
         def restored(cells: Tensor) -> Tensor:
             places = places_on_grid(top, left, cells.shape[-2] // 2, cells.shape[-1] // 2)
-            result: Tensor = self.restoration(cells, places.to(cells)[None], conditions)
-            return result
+            estimate: Tensor = self.restoration(cells, places.to(cells)[None], conditions)
+            return believed(cells, estimate, [self._physics.chain])
 
         return self._physics.expanded(self._flow_inverse(_replaced(z, region, restored)))
 
@@ -146,6 +146,24 @@ class Universal(InvertibleISP):
             for start, length in zip(starts, z.shape[-2:], strict=True)
         )
         return slice(None), slice(None), rows, columns
+
+
+def believed(z: Tensor, restored: Tensor, chains: Sequence[PhysicsParameters]) -> Tensor:
+    """Take a restoration for what it is worth: the less, the nearer to white.
+
+    Between the knee and white the chain's inverse magnifies every error, and what is likely there
+    in other pictures says little about this one.
+
+    Parameters
+    ----------
+    z, restored
+        ``(N, 3, H, W)`` of the gamma domain, before and after restoration.
+    chains
+        Of each picture.
+    """
+    knees = torch.tensor([min(chain.knees) for chain in chains]).to(z)[:, None, None, None]
+    room = (WHITE - z.amax(1, keepdim=True)) / (WHITE - knees)
+    return z + (restored - z) * room.clamp(0, 1)
 
 
 def about_chain(chain: PhysicsParameters) -> Tensor:

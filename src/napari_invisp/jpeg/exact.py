@@ -21,7 +21,7 @@ from napari_invisp.jpeg.tables import sampling_factors
 
 _BLOCK = 8
 # Rows of blocks that are in work at a time.
-_BAND = 16
+_BAND = 8
 # Planes are kept as integers in this unit, which is far below any noise.
 _UNIT = 1 / 64
 # A decoder's rounding moves luma by no more than this, interpolated chroma makes us guess more.
@@ -117,32 +117,41 @@ def _snapped(plane: Tensor, table: Tensor, off: float) -> Tensor:
     """
     height, width = plane.shape
     result = torch.empty((height, width), dtype=torch.int16)
-    dct = _dct()
+    dct, steps = _dct(), table.flatten()
     for top in range(0, height, _BAND * _BLOCK):
-        band = plane[top : top + _BAND * _BLOCK].to(torch.float32)
-        visible = band.shape[0]
-        blocks = _blocks(_completed(band) - 128)
-        steps = torch.round(dct @ blocks @ dct.T / table) * table
-        exact = (dct.T @ steps @ dct).clamp(-128, 127)
-        moved = (exact - blocks).abs().amax((-2, -1), keepdim=True)
-        exact = torch.where(moved <= off, exact, blocks)
-        whole = exact.transpose(1, 2).reshape(-1, exact.shape[1] * _BLOCK)
-        result[top : top + visible] = _stored(whole[:visible, :width] + 128)
+        band = _completed(plane[top : top + _BAND * _BLOCK].to(torch.float32))
+        blocks = _blocks(band).sub_(128)
+        exact = (blocks @ dct.T).div_(steps).round_().mul_(steps) @ dct
+        exact.clamp_(-128, 127)
+        moved = torch.sub(exact, blocks).abs_().amax(1, keepdim=True)
+        exact = torch.where(moved <= off, exact, blocks).add_(128).mul_(1 / _UNIT).round_()
+        rows = result[top : top + _BAND * _BLOCK]
+        rows.copy_(_assembled(exact, band.shape)[: len(rows), :width])
     return result
 
 
 def _completed(band: Tensor) -> Tensor:
     """Repeat the last row and column up to whole blocks."""
     height, width = band.shape
+    if height % _BLOCK == width % _BLOCK == 0:
+        return band
     rows = torch.arange(-(-height // _BLOCK) * _BLOCK).clamp(max=height - 1)
     columns = torch.arange(-(-width // _BLOCK) * _BLOCK).clamp(max=width - 1)
     return band[rows][:, columns]
 
 
 def _blocks(band: Tensor) -> Tensor:
-    """``(H, W)`` as ``(H/8, W/8, 8, 8)``."""
+    """``(H, W)`` as ``(H/8 · W/8, 64)``, a block a row."""
     height, width = band.shape
-    return band.reshape(height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK).transpose(1, 2)
+    blocks = band.reshape(height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK)
+    return blocks.transpose(1, 2).reshape(-1, _BLOCK**2)
+
+
+def _assembled(blocks: Tensor, shape: torch.Size) -> Tensor:
+    """Take :func:`_blocks` back."""
+    height, width = shape
+    parts = blocks.reshape(height // _BLOCK, width // _BLOCK, _BLOCK, _BLOCK)
+    return parts.transpose(1, 2).reshape(height, width)
 
 
 def _without_interpolation(plane: Tensor, factors: tuple[int, int]) -> Tensor:
@@ -151,33 +160,48 @@ def _without_interpolation(plane: Tensor, factors: tuple[int, int]) -> Tensor:
     Pairs of interpolated samples average to 1/8, 6/8 and 1/8 of three chroma samples in a row, so
     their mean is nearly the middle one, and the rest follows by iteration.
     """
-    values = plane.to(torch.float32)
-    if values.shape[1] <= 2 * factors[0]:  # so narrow a plane was repeated, not interpolated
-        return values[:: factors[1], :: factors[0]]
-    for dim, factor in ((1, factors[0]), (0, factors[1])):
-        if factor == 2:
-            values = _halved(values.movedim(dim, 0)).movedim(0, dim)
-    return values
+    horizontal, vertical = factors
+    if plane.shape[1] <= 2 * horizontal:  # so narrow a plane was repeated, not interpolated
+        return plane[::vertical, ::horizontal].to(torch.float32)
+    rows = _BAND * _BLOCK  # few enough to stay in the processor's cache
+    bands = (plane[top : top + rows] for top in range(0, len(plane), rows))
+    values = torch.cat([_halved(band.to(torch.float32), 1) for band in bands])
+    return _halved(values, 0) if vertical == 2 else values
 
 
-def _halved(values: Tensor) -> Tensor:
-    """Undo the interpolation along the first axis."""
-    even = values[::2]
-    hidden = len(values) % 2  # the last sample's second half lies beyond the frame
-    odd = torch.cat((values[1::2], even[-1:])) if hidden else values[1::2]
-    means = (even + odd) / 2
-    samples = means
+def _halved(values: Tensor, dim: int) -> Tensor:
+    """Undo the interpolation along an axis."""
+    length = values.shape[dim]
+    even, odd = (values.narrow(dim, k, length - k)[_every_other(dim)] for k in (0, 1))
+    hidden = length % 2  # the last sample's second half lies beyond the frame
+    if hidden:
+        odd = torch.cat((odd, even.narrow(dim, even.shape[dim] - 1, 1)), dim)
+    scaled = (even + odd).mul_(8 / 12)
+    count = scaled.shape[dim]
+    samples = scaled * 0.75
     for _ in range(_ROUNDS):
-        before = torch.cat((samples[:1], samples[:-1]))
-        after = torch.cat((samples[1:], samples[-1:]))
-        samples = (8 * means - before - after) / 6
+        better = scaled.clone()
+        for to, of in ((1, 0), (0, 1)):  # each less a sixth of its neighbours
+            part = better.narrow(dim, to, count - 1)
+            part.sub_(samples.narrow(dim, of, count - 1), alpha=1 / 6)
+        for edge in (0, count - 1):  # where the neighbour is itself once more
+            better.narrow(dim, edge, 1).sub_(samples.narrow(dim, edge, 1), alpha=1 / 6)
         if hidden:
-            samples[-1] = (4 * even[-1] - before[-1]) / 3
+            last = even.narrow(dim, count - 1, 1) * 4
+            if count > 1:
+                last = last - samples.narrow(dim, count - 2, 1)
+            better.narrow(dim, count - 1, 1).copy_(last / 3)
+        samples = better
     return samples
 
 
+def _every_other(dim: int) -> tuple[slice, ...]:
+    return (slice(None),) * dim + (slice(None, None, 2),)
+
+
 def _dct() -> Tensor:
+    """``(64, 64)``: frequencies of a flattened block by its samples, orthonormal."""
     frequency, sample = torch.meshgrid(torch.arange(_BLOCK), torch.arange(_BLOCK), indexing="ij")
     matrix = 0.5 * torch.cos((2 * sample + 1) * frequency * (math.pi / (2 * _BLOCK)))
     matrix[0] /= math.sqrt(2)
-    return matrix
+    return torch.kron(matrix, matrix)
