@@ -92,6 +92,20 @@ def test_only_the_jpeg_limits_the_recovery(record: RawRecord) -> None:
     assert fidelity == sorted(fidelity)
 
 
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2"])
+def test_what_a_decoder_rounds_off_is_made_use_of(
+    subsampling: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = photograph(200, 240)
+    pipeline = Pipeline(RenderSettings(model="physics"))
+    data = pipeline.encode(pipeline.render(original), 95, subsampling)
+    ours = metrics.raw_psnr(original, pipeline.recover(data).record)
+    # Without components it goes by the 8-bit RGB.
+    monkeypatch.setattr("napari_invisp.pipeline.decode_components", lambda data: None)
+    by_rgb = metrics.raw_psnr(original, pipeline.recover(data).record)
+    assert ours > by_rgb + 0.05
+
+
 def test_the_jpeg_is_an_ordinary_one(record: RawRecord) -> None:
     turned = record.replace(orientation=8, make="Maker", model="Model 1")
     pipeline = Pipeline()

@@ -64,7 +64,7 @@ def test_steps_lower_the_loss(name: str, patch: Patch) -> None:
     batch = _batch(objective, patch)
     optimizer = torch.optim.Adam(objective.parameters(), 1e-4)
     losses = []
-    for _ in range(12):
+    for _ in range(20):
         loss = objective(batch)["loss"]
         losses.append(loss.item())
         optimizer.zero_grad()
@@ -73,7 +73,7 @@ def test_steps_lower_the_loss(name: str, patch: Patch) -> None:
         for group in optimizer.param_groups:
             group["lr"] = 1e-3
     assert losses[1] < losses[0]
-    assert losses[-1] < 0.8 * losses[0]
+    assert losses[-1] < 0.7 * losses[0]
     # After the first steps everything learns, the encoder by way of the JPEG too.
     assert all(p.grad is not None and p.grad.abs().max() > 0 for p in objective.parameters())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,11 @@ from napari_invisp.flow.base import InvertibleISP
 from napari_invisp.flow.checkpoints import load_checkpoint, save_checkpoint
 from napari_invisp.flow.coded import Coded
 from napari_invisp.flow.headroom import from_metadata
+from napari_invisp.flow.parameters import WHITE
 from napari_invisp.flow.physics import Physics
 from napari_invisp.flow.profiles import PROFILES
 from napari_invisp.flow.scene import Scene
-from napari_invisp.flow.universal import STYLE, Universal
+from napari_invisp.flow.universal import STYLE, Universal, believed
 from napari_invisp.jpeg.capsule import embed, from_jpeg
 from napari_invisp.jpeg.codec import encode_jpeg
 from napari_invisp.jpeg.tables import quantization_tables
@@ -367,6 +369,21 @@ def with_other_tables(data: bytes) -> bytes:
     last = start + 63
     assert data[last] == table[7, 7]
     return data[:last] + bytes([data[last] + 1]) + data[last + 1 :]
+
+
+def test_a_restoration_is_believed_up_to_the_lowest_knee_and_not_at_white() -> None:
+    neutral = from_metadata(scene_of("RGGB"), 0.5, STYLE)
+    knees = ((0.9, 0.8, 0.95), (0.9, 0.95, 0.92))
+    chains = [replace(neutral, knees=each) for each in knees]
+    generator = torch.Generator().manual_seed(0)
+    dark, change = torch.rand((2, 2, 3, 1, 5), generator=generator, dtype=torch.float64)
+    z = 0.3 * dark
+    for picture, lowest in enumerate((0.8, 0.9)):
+        # The brightest channel of a pixel, whichever it is, says how near to white it is.
+        z[picture, picture + 1, 0] = torch.tensor([0.3, lowest, (lowest + WHITE) / 2, WHITE, 1.1])
+    believing = (believed(z, z + change, chains) - z) / change
+    expected = torch.tensor([1, 1, 0.5, 0, 0], dtype=torch.float64).expand(2, 3, 1, 5)
+    torch.testing.assert_close(believing, expected, rtol=0, atol=1e-5)
 
 
 # -- one set of weights, many files --------------------------------------------------------------

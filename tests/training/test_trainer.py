@@ -105,17 +105,30 @@ def test_validates_the_saved_model_by_real_jpeg_files(begin: Begin, memory: runs
     )
 
 
-def test_keeps_what_did_best(begin: Begin) -> None:
-    # A learning rate that rises to the end ruins what was learned before.
-    run, outcome = begin("run", learning_rate=1.0, warmup=2000, validate_every=5, average=0)
+def test_keeps_what_did_best(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ruined(Bidirectional):
+        """Loses in step 18, for good, what it has learned."""
+
+        step = 0
+
+        def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+            self.step += 1
+            if self.step == 18:
+                with torch.no_grad():
+                    self.model.get_parameter("shift.bias").fill_(9)
+            return super().forward(batch)
+
+    monkeypatch.setitem(OBJECTIVES, "tiny", lambda s, source: Ruined(runs.Tiny(), s))
+    run, outcome = begin("run", learning_rate=0.02, validate_every=5, average=0)
     scores = {
         int(line["step"]): float(line["raw_psnr"]) + float(line["rgb_psnr"])
         for line in read_log(run.log)
         if line["raw_psnr"]
     }
     best = max(scores, key=scores.__getitem__)
-    assert best != 30
+    assert 5 < best < 20  # neither the first nor the last
     assert outcome.best["step"] == best == read_card(run.best)["steps"]
+    assert outcome.best == read_card(run.best)["validation"]
     assert read_card(run.model)["steps"] == 30
 
 

@@ -377,8 +377,7 @@ def test_the_loss_adds_what_it_says(
         with torch.no_grad():
             found = {name: float(value) for name, value in objective(batch).items()}
         error, distance = (10 ** (-found[name] / 10) - 1e-7 for name in ("raw", "rgb"))
-        change = distance / 2 + STYLE.limit * (distance / STYLE.limit) ** STYLE.power
-        expected = math.log(lam * error + float(batch["price"]) * change + 1e-7)
+        expected = math.log(lam * error + float(batch["price"]) * distance + 1e-7)
         expected += picture * found["away"] + growth * found["bytes"]
         assert found["loss"] == pytest.approx(expected, rel=1e-3, abs=1e-3)
 
@@ -391,8 +390,13 @@ def test_the_price_of_the_picture_is_that_of_the_headroom(
         example = fresh.example(patch_of(memory), np.random.default_rng(seed))
         prices[example["chain"].numpy().tobytes()] = float(example["price"])
     usual, other = (fresh._chains.of(patch_of(memory).picture, number) for number in (0, 1))
-    assert prices[packed(usual[1]).tobytes()] == pytest.approx(price(0.5))
-    assert prices[packed(other[1]).tobytes()] == pytest.approx(min(price(other[0]), 1))
+    for headroom, chain in (usual, other):
+        # By how much the price of the whole picture grows with its distance.
+        step = 1e-9
+        least, most = (STYLE.price_of(chain.departure + each) for each in (-step, step))
+        slope = (most - least) / (2 * step)
+        expected = min(price(headroom) * slope, 1)
+        assert prices[packed(chain).tobytes()] == pytest.approx(expected, rel=1e-3)
 
 
 def test_bytes_are_those_that_the_picture_gained(

@@ -83,6 +83,10 @@ class Style:
         result: T = change / 2 + self.limit * (change / self.limit) ** self.power
         return result
 
+    def rate_at(self, change: float) -> float:
+        """Return what a little more change costs where there is so much already."""
+        return 0.5 + self.power * (change / self.limit) ** (self.power - 1)
+
 
 def from_metadata(
     scene: Scene, headroom: float = _USUAL, style: Style = Style()

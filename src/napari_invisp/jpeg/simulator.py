@@ -107,7 +107,7 @@ class JpegSimulator(nn.Module):
         -------
         torch.Tensor
             ``(N, 3, H, W)``, 0 … 1, of the dtype of ``rgb``; multiples of 1/255 unless the rounding
-            is soft.
+            is soft or the decoder exact.
 
         Raises
         ------

@@ -81,7 +81,7 @@ class TrainSettings(Settings):
         1.0, "Lambda", "weight of the RAW's error against the picture's (paper Eq. 8)", minimum=0
     )
     picture_price: float = parameter(
-        0.3,
+        1.0,
         "Price of change",
         "what `universal` pays for moving away from LibRaw's picture by 50 dB before JPEG, and by "
         "47 dB after it, in e-folds of error",

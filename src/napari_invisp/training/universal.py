@@ -61,12 +61,12 @@ _LEAST_BITS = 0.05
 class UniversalObjective(Objective):
     """The logarithm of what the chain is fitted by, with prices on moving away and on bytes.
 
-    That is the RAW's squared error, and the distance from LibRaw's picture at the rate of the
-    headroom (see :mod:`~napari_invisp.flow.headroom`); the logarithm makes a dB count the same in
-    every patch. To be further from LibRaw's picture than the chain is costs much more, measured by
-    how far the chain departs from it: where nothing clips, that is nothing, and the picture stays
-    as it is but for very little. Bytes are paid for at about the rate at which a
-    higher JPEG quality would buy the same gain: mere sharpening does not pay.
+    That is the RAW's squared error, and the distance from LibRaw's picture at the rate that the
+    headroom sets for the whole picture (see :mod:`~napari_invisp.flow.headroom`); the logarithm
+    makes a dB count the same in every patch. To be further from LibRaw's picture than the chain is
+    costs much more, measured by how far the chain departs from it: where nothing clips, that is
+    nothing, and the picture stays as it is but for very little. Bytes are paid for at about the
+    rate at which a higher JPEG quality would buy the same gain: mere sharpening does not pay.
 
     Parameters
     ----------
@@ -113,7 +113,9 @@ class UniversalObjective(Objective):
             "raw": rgb.clamp(_DARKEST, 1) ** _GAMMA,
             "rgb": target_srgb(patch),
             "chain": torch.from_numpy(packed(chain)),
-            "price": torch.tensor(min(price(headroom), _HIGHEST_PRICE)),
+            "price": torch.tensor(
+                min(price(headroom) * STYLE.rate_at(chain.departure), _HIGHEST_PRICE)
+            ),
             "red": torch.from_numpy(np.argwhere(patch.record.channels == 0)[0]),
             **self._channel.draw(rng),
         }
@@ -157,7 +159,7 @@ class UniversalObjective(Objective):
         _, after = _further(coded, plain_coded, reference_coded)
         away = (before / (_AWAY + meant) + after / (_AWAY_CODED + meant)).mean() / 2
         growth = torch.log(self._bits(rendered, codings) / self._bits(plain, codings)).mean()
-        cost = self._lam * error + batch["price"].to(error) * STYLE.price_of(distance)
+        cost = self._lam * error + batch["price"].to(error) * distance
         loss = torch.log(cost + _LEAST_ERROR).mean()
         loss = loss + self._picture_price * away + self._bytes_price * growth
         return {
