@@ -26,6 +26,7 @@ from napari_invisp.flow.scene import Scene
 from napari_invisp.flow.zoo import MODELS, load_model
 from napari_invisp.jpeg.capsule import Capsule, embed, from_jpeg
 from napari_invisp.pipeline import Pipeline
+from napari_invisp.samples import sample_path
 from napari_invisp.sensor.cfa import demosaic_bilinear
 from napari_invisp.sensor.dng import write_dng
 from napari_invisp.sensor.libraw import reference_srgb
@@ -320,3 +321,13 @@ def test_figures_of_real_files(
     recovered = pipeline.recover(pipeline.encode(rendering, 90)).record
     assert metrics.rgb_psnr(reference_srgb_file(shared_raw / name), rendering.rgb) >= rgb
     assert metrics.raw_psnr(original, recovered) >= raw
+
+
+def test_universal_keeps_more_of_the_sample_than_physics() -> None:
+    record = read_raw(sample_path())
+    kept = {}
+    for model in ("physics", "universal"):
+        pipeline = Pipeline(RenderSettings(model=model, device="cpu"))
+        rendering = pipeline.render(record)
+        kept[model] = metrics.raw_psnr(record, pipeline.recover(pipeline.encode(rendering)).record)
+    assert kept["universal"] > kept["physics"] + 0.1

@@ -9,7 +9,7 @@ import torch
 
 from napari_invisp.errors import CheckpointError
 from napari_invisp.flow import zoo
-from napari_invisp.flow.checkpoints import save_checkpoint, weights_hash
+from napari_invisp.flow.checkpoints import read_card, save_checkpoint, weights_hash
 from napari_invisp.flow.invisp import Invisp
 
 
@@ -73,3 +73,14 @@ def test_a_name_comes_before_a_file_of_that_name(
     with pytest.raises(CheckpointError, match="--model PATH"):
         zoo.load_model("invisp")
     assert isinstance(zoo.load_model("./invisp"), Invisp)
+
+
+def test_the_shipped_weights_of_universal_are_small_and_say_what_they_are() -> None:
+    path = zoo.WEIGHTS / "universal.safetensors"
+    assert path.stat().st_size < 4e6
+    card = read_card(path)
+    assert card["data"]
+    assert card["steps"] > 0
+    assert card["settings"]["model"] == "universal"
+    assert "/" not in "".join(card["data"])
+    assert zoo.load_model("universal").name == "universal"
