@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,8 @@ from PIL import Image
 
 from napari_invisp.metrics import absolute_error, network_raw
 from napari_invisp.sensor.record import RawRecord
+
+T = TypeVar("T", bound="np.generic[Any]")
 
 # EXIF orientation → quarter turns counter-clockwise that bring the frame upright.
 _TURNS = {1: 0, 3: 2, 6: 3, 8: 1}
@@ -33,7 +36,7 @@ def bilinear_codes(record: RawRecord) -> NDArray[np.uint8]:
 
 def bilinear_picture(record: RawRecord) -> NDArray[np.uint8]:
     """Return :func:`bilinear_codes` turned upright."""
-    return _upright(bilinear_codes(record), record)
+    return upright(bilinear_codes(record), record)
 
 
 def error_map(original: RawRecord, recovered: RawRecord) -> tuple[NDArray[np.uint8], int]:
@@ -54,7 +57,7 @@ def error_map(original: RawRecord, recovered: RawRecord) -> tuple[NDArray[np.uin
     error = absolute_error(original, recovered)
     white = max(1, round(float(np.quantile(error, 1 - _BRIGHTEST))))
     scaled = np.minimum(error, white).astype(np.float32) * np.float32(255 / white)
-    return _upright(np.rint(scaled).astype(np.uint8), original), white
+    return upright(np.rint(scaled).astype(np.uint8), original), white
 
 
 def encode_png(picture: NDArray[np.uint8]) -> bytes:
@@ -64,5 +67,6 @@ def encode_png(picture: NDArray[np.uint8]) -> bytes:
     return stream.getvalue()
 
 
-def _upright(picture: NDArray[np.uint8], record: RawRecord) -> NDArray[np.uint8]:
+def upright(picture: NDArray[T], record: RawRecord) -> NDArray[T]:
+    """Turn ``(H, W, …)`` from the sensor's orientation to the one that it is looked at in."""
     return np.ascontiguousarray(np.rot90(picture, _TURNS[record.orientation]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -44,6 +44,8 @@ from napari_invisp.tiling import (
     tiles,
 )
 from napari_invisp.zoo import MODELS, load_model
+
+T = TypeVar("T", bound="np.generic[Any]")
 
 # Pixels that a model may look at before it adapts to a picture.
 _SAMPLE = 200_000
@@ -284,8 +286,7 @@ class Pipeline:
         seen = as_seen_by(record, profile)
         mosaic = np.empty((height, width), np.uint16)
         coded = _coded(jpeg)
-        components = decode_components(data)
-        exact = ExactDecoder(components, jpeg) if components is not None else None
+        exact = _exactly(data, jpeg)
 
         def recover_tile(tile: Tile) -> None:
             window = tile.outer_rows, tile.outer_columns
@@ -399,6 +400,11 @@ def scene_of(record: RawRecord) -> Scene:
     return Scene.of(record.white_balance, record.camera_to_srgb, saturation(record), record.pattern)
 
 
+def _exactly(data: bytes, jpeg: JpegImage) -> ExactDecoder | None:
+    components = decode_components(data)
+    return None if components is None else ExactDecoder(components, jpeg)
+
+
 def _coded(jpeg: JpegImage) -> Coded:
     """Return what a model may know of a JPEG; other encoders' tables are told by their average."""
     quality = jpeg.quality or nearest_quality(jpeg.tables[0])
@@ -434,9 +440,15 @@ def _to_mosaic(balanced: Tensor, record: RawRecord) -> NDArray[np.uint16]:
     return denormalise(mosaic_from_rgb(camera, record.channels), record.black, record.white)
 
 
+def from_all_over(picture: NDArray[T], count: int) -> NDArray[T]:
+    """Return about ``count`` pixels of ``(H, W, 3)`` on a regular grid, as ``(n, 3)``."""
+    height, width = picture.shape[:2]
+    step = max(1, round((height * width / count) ** 0.5))
+    return picture[step // 2 :: step, step // 2 :: step].reshape(-1, 3)
+
+
 def _sample(counts: NDArray[np.uint16], scale: float, profile: Profile) -> Tensor:
     """Pixels from all over the frame, as ``(3, n)`` network input."""
-    step = max(1, round((counts.shape[0] * counts.shape[1] / _SAMPLE) ** 0.5))
-    pixels = counts[step // 2 :: step, step // 2 :: step].reshape(-1, 3)
+    pixels = from_all_over(counts, _SAMPLE)
     balanced = torch.from_numpy(pixels.astype(np.float32) * np.float32(scale)).T.contiguous()
     return _to_network(balanced, profile)

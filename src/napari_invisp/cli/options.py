@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from argparse import SUPPRESS, ArgumentParser, BooleanOptionalAction, Namespace
+from argparse import (
+    SUPPRESS,
+    ArgumentParser,
+    BooleanOptionalAction,
+    Namespace,
+    RawDescriptionHelpFormatter,
+)
 from collections.abc import Callable, Collection
 from dataclasses import Field, fields
 from typing import Any, TypeVar
@@ -21,6 +27,39 @@ from napari_invisp.settings import (
 _Settings = TypeVar("_Settings", bound=Settings)
 
 _KINDS = {int: "a whole number", float: "a number"}
+
+
+def add_command(
+    commands: Any, name: str, run: Callable[[Namespace], int], summary: str, about: str, more: str
+) -> ArgumentParser:
+    """Add a command that is explained in paragraphs as they are written.
+
+    Parameters
+    ----------
+    commands
+        What :meth:`~argparse.ArgumentParser.add_subparsers` returned.
+    name, run
+        What it is called, and what does it.
+    summary, about, more
+        A line, what its help begins with, and what it ends with.
+    """
+    added: ArgumentParser = commands.add_parser(
+        name,
+        help=summary,
+        description=about,
+        epilog=more,
+        formatter_class=RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    added.set_defaults(run=run)
+    return added
+
+
+def add_json(parser: ArgumentParser) -> None:
+    """Add ``--json``."""
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object instead of lines to read"
+    )
 
 
 def add_options(

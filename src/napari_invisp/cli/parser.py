@@ -11,7 +11,9 @@ from typing import Any, NoReturn
 from napari_invisp.cli import commands
 from napari_invisp.cli.evaluating import add_evaluate_options, evaluate
 from napari_invisp.cli.options import (
+    add_command,
     add_compute_options,
+    add_json,
     add_render_choices,
     add_render_options,
 )
@@ -120,18 +122,10 @@ def build_parser() -> argparse.ArgumentParser:
     def command(
         run: Callable[[argparse.Namespace], int], summary: str, about: str, example: str
     ) -> argparse.ArgumentParser:
-        added: argparse.ArgumentParser = commands_of.add_parser(
-            run.__name__,
-            help=summary,
-            description=about,
-            epilog=f"example:\n  {PROGRAM} {run.__name__} {example}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
-        added.set_defaults(run=run)
-        added.add_argument(
-            "--json", action="store_true", help="print one JSON object instead of lines to read"
-        )
+        name = run.__name__
+        more = f"example:\n  {PROGRAM} {name} {example}"
+        added = add_command(commands_of, name, run, summary, about, more)
+        add_json(added)
         return added
 
     render = command(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_invisp.cli.options import add_options, settings_from
+from napari_invisp.cli.options import add_command, add_json, add_options, settings_from
 from napari_invisp.cli.report import PROGRAM, complain, print_json
 from napari_invisp.errors import DataError, OutputError
 from napari_invisp.settings import PreparationSettings
@@ -61,15 +61,8 @@ def add_prepare(commands: Any) -> None:
     def kind(
         name: str, summary: str, about: str, example: str, sources: str, unused: tuple[str, ...]
     ) -> ArgumentParser:
-        added: ArgumentParser = kinds.add_parser(
-            name,
-            help=summary,
-            description=about,
-            epilog=f"example:\n  {PROGRAM} prepare {name} {example}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
-        added.set_defaults(run=run)
+        more = f"example:\n  {PROGRAM} prepare {name} {example}"
+        added = add_command(kinds, name, run, summary, about, more)
         added.add_argument(
             "sources",
             metavar="SOURCE",
@@ -80,9 +73,7 @@ def add_prepare(commands: Any) -> None:
         added.add_argument(
             "-o", "--output", metavar="DIR", type=Path, required=True, help="folder to make"
         )
-        added.add_argument(
-            "--json", action="store_true", help="print one JSON object instead of lines to read"
-        )
+        add_json(added)
         add_options(added, PreparationSettings, "preparation", unused)
         return added
 

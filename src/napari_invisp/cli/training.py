@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-from argparse import SUPPRESS, ArgumentParser, Namespace
+from argparse import SUPPRESS, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_invisp.cli.options import add_options, given_values
+from napari_invisp.cli.options import add_command, add_json, add_options, given_values
 from napari_invisp.cli.report import PROGRAM, complain, print_json
 from napari_invisp.errors import SettingsError
 from napari_invisp.training.settings import CHANGEABLE, TrainSettings
@@ -29,21 +28,15 @@ weights as if nothing had happened, even after a crash. Of the settings only
 
 def add_train(commands: Any) -> None:
     """Add the command to the program's commands."""
-    added: ArgumentParser = commands.add_parser(
-        "train",
-        help="train a model on prepared pictures",
-        description=_ABOUT,
-        epilog=(
-            "examples:\n"
-            f"  {PROGRAM} train invisp data/canon -o runs/canon --steps 200000\n"
-            f"  {PROGRAM} train --resume runs/canon\n"
-            "  torchrun --nproc-per-node 4 -m napari_invisp.cli train invisp data/canon "
-            "-o runs/canon"
-        ),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+    examples = (
+        "examples:\n"
+        f"  {PROGRAM} train invisp data/canon -o runs/canon --steps 200000\n"
+        f"  {PROGRAM} train --resume runs/canon\n"
+        "  torchrun --nproc-per-node 4 -m napari_invisp.cli train invisp data/canon "
+        "-o runs/canon"
     )
-    added.set_defaults(run=run)
+    summary = "train a model on prepared pictures"
+    added = add_command(commands, "train", run, summary, _ABOUT, examples)
     added.add_argument(
         "model", metavar="MODEL", nargs="?", default=SUPPRESS, help="name of the model to train"
     )
@@ -57,9 +50,7 @@ def add_train(commands: Any) -> None:
     where = added.add_mutually_exclusive_group(required=True)
     where.add_argument("-o", "--output", metavar="RUN", type=Path, help="folder of a new run")
     where.add_argument("--resume", metavar="RUN", type=Path, help="folder of a run to go on with")
-    added.add_argument(
-        "--json", action="store_true", help="print one JSON object instead of lines to read"
-    )
+    add_json(added)
     add_options(added, TrainSettings, "training", ("model", "data"), only_given=True)
 
 

@@ -23,7 +23,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -38,6 +38,7 @@ from napari_invisp.evaluation.rows import TableMean, TableRow
 from napari_invisp.flow.base import InvertibleISP
 from napari_invisp.flow.profiles import Profile
 from napari_invisp.jpeg.codec import decode_jpeg, encode_jpeg
+from napari_invisp.pictures import upright
 from napari_invisp.pipeline import as_seen_by, scene_of
 from napari_invisp.sensor.cfa import channel_index, normalise
 from napari_invisp.sensor.libraw import demosaic
@@ -54,26 +55,13 @@ PATCHES = 3
 _GAMMA = 2.2
 # Patches narrower than SSIM's window have none.
 _LEAST_SIDE = 7 * PATCHES
-# EXIF orientation → quarter turns counter-clockwise that bring the frame upright.
-_TURNS = {1: 0, 3: 2, 6: 3, 8: 1}
 # Pixels a side that a model may look at before it adapts to a picture.
 _SAMPLES = 450
 
 
 @dataclass(frozen=True)
-class PaperMean(TableMean):
-    """Means of :class:`PaperRow`."""
-
-    protocol: str
-    rgb_psnr: float
-    rgb_ssim: float
-    raw_psnr: float
-    bpp: float
-
-
-@dataclass(frozen=True)
-class PaperRow(TableRow):
-    """One picture: means over its patches.
+class _PaperFigures:
+    """What is averaged over pictures.
 
     Attributes
     ----------
@@ -87,13 +75,23 @@ class PaperRow(TableRow):
         Bits of the rendered patches' files for each pixel (paper Eq. 11).
     """
 
-    mean_type: ClassVar[type[TableMean]] = PaperMean
-
     protocol: str
     rgb_psnr: float
     rgb_ssim: float
     raw_psnr: float
     bpp: float
+
+
+@dataclass(frozen=True)
+class PaperMean(_PaperFigures, TableMean):
+    """Means of :class:`PaperRow`."""
+
+
+@dataclass(frozen=True)
+class PaperRow(_PaperFigures, TableRow):
+    """One picture: means over its patches."""
+
+    mean_type: ClassVar[type[TableMean]] = PaperMean
 
 
 class PaperProtocol:
@@ -160,10 +158,10 @@ class PaperProtocol:
         """
         if min(record.height, record.width) < _LEAST_SIDE:
             raise RawFileError(f"{name} is too small to be cut into {PATCHES}x{PATCHES} patches")
-        truth = _through_jpeg(_upright(rendering, record))[0]
+        truth = _through_jpeg(upright(rendering, record))[0]
         for model in self._models:
             seen = as_seen_by(record, model.profile)
-            balanced = torch.from_numpy(_upright(_balanced(seen, model.profile), record))
+            balanced = torch.from_numpy(upright(_balanced(seen, model.profile), record))
             inputs = balanced ** (1 / model.profile.gamma)
             step = max(1, min(inputs.shape[:2]) // _SAMPLES)
             sample = inputs[::step, ::step].reshape(-1, 3).T.contiguous()
@@ -238,10 +236,6 @@ def _patches(height: int, width: int) -> list[tuple[slice, slice]]:
         for side in (height, width)
     )
     return [(row, column) for row in rows for column in columns]
-
-
-def _upright(picture: NDArray[Any], record: RawRecord) -> NDArray[Any]:
-    return np.ascontiguousarray(np.rot90(picture, _TURNS[record.orientation]))
 
 
 def _through_jpeg(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:

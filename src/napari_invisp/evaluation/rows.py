@@ -52,24 +52,8 @@ class TableRow:
 
 
 @dataclass(frozen=True)
-class Mean(TableMean):
-    """Means of :class:`Row`."""
-
-    rgb_psnr: float
-    rgb_ssim: float
-    rgb_psnr_jpeg: float
-    raw_psnr: float
-    raw_psnr_linear: float
-    bpp: float
-    compression_ratio: float
-    seconds_per_megapixel_render: float
-    seconds_per_megapixel_recover: float
-    lossy_dng_raw_psnr: float | None
-
-
-@dataclass(frozen=True)
-class Row(TableRow):
-    """One full frame.
+class _Figures:
+    """What is averaged over full frames.
 
     Attributes
     ----------
@@ -81,14 +65,7 @@ class Row(TableRow):
         Of the JPEG file (paper Eq. 11 and 10).
     seconds_per_megapixel_render, seconds_per_megapixel_recover
         RAW record → sRGB, and JPEG bytes → RAW record, for a million pixels.
-    peak_memory_mb
-        Most MiB of main memory that the whole process took during either, where the system tells.
-    lossy_dng_raw_psnr
-        ``raw_psnr`` of the yardstick at the bytes of this row's JPEG, if it was asked for: see
-        :class:`~napari_invisp.evaluation.yardstick.LossyDng`.
     """
-
-    mean_type: ClassVar[type[TableMean]] = Mean
 
     rgb_psnr: float
     rgb_ssim: float
@@ -99,6 +76,30 @@ class Row(TableRow):
     compression_ratio: float
     seconds_per_megapixel_render: float
     seconds_per_megapixel_recover: float
+
+
+@dataclass(frozen=True)
+class Mean(_Figures, TableMean):
+    """Means of :class:`Row`."""
+
+    lossy_dng_raw_psnr: float | None
+
+
+@dataclass(frozen=True)
+class Row(_Figures, TableRow):
+    """One full frame.
+
+    Attributes
+    ----------
+    peak_memory_mb
+        Most MiB of main memory that the whole process took during either, where the system tells.
+    lossy_dng_raw_psnr
+        ``raw_psnr`` of the yardstick at the bytes of this row's JPEG, if it was asked for: see
+        :class:`~napari_invisp.evaluation.yardstick.LossyDng`.
+    """
+
+    mean_type: ClassVar[type[TableMean]] = Mean
+
     peak_memory_mb: float | None
     lossy_dng_raw_psnr: float | None = None
 

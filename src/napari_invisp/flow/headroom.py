@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,8 +28,6 @@ from napari_invisp.flow.base import InvertibleISP
 from napari_invisp.flow.parameters import WHITE, PhysicsParameters
 from napari_invisp.flow.scene import Scene, Triple
 from napari_invisp.flow.tone import encode_gamma
-
-T = TypeVar("T", float, Tensor)
 
 #: λ at the usual headroom.
 _BALANCED = 0.07
@@ -78,10 +76,9 @@ class Style:
     power: int = 2
     fine: bool = False
 
-    def price_of(self, change: T) -> T:
-        """Return P/2 + P₀·(P/P₀)ⁿ; a number or a tensor."""
-        result: T = change / 2 + self.limit * (change / self.limit) ** self.power
-        return result
+    def price_of(self, change: float) -> float:
+        """Return P/2 + P₀·(P/P₀)ⁿ."""
+        return change / 2 + self.limit * (change / self.limit) ** self.power
 
     def rate_at(self, change: float) -> float:
         """Return what a little more change costs where there is so much already."""
@@ -216,16 +213,15 @@ class _Search:
         bright = encode_gamma(x * scene.gain).amax(1) > 0.9
         self._bright = [c for c in range(3) if tops[c] > 1.01 and bool(bright[c])]
 
-    def cost(self, parameters: PhysicsParameters) -> float:
-        """Return the objective of the module's description."""
+    def cost(self, parameters: PhysicsParameters) -> tuple[float, float]:
+        """Return the objective of the module's description, and P."""
         model = self._build(parameters)
         codes = (model(self._x)[0, :, 0] * 255).round_().clamp_(0, 255)
         decoded = ((codes + self._noise).round_().clamp_(0, 255) / 255)[None, :, None]
         raw = model.recover(decoded)[0, :, 0].clamp_(0, 1) ** (1 / 2.2)
         loss = self._share * float((raw - self._network_raw).square_().mean())
         change = self._share * float((codes - self._target).div_(255).square_().mean())
-        self._change = change
-        return loss + self._price * self._style.price_of(change)
+        return loss + self._price * self._style.price_of(change), change
 
     def run(self, start: PhysicsParameters) -> PhysicsParameters:
         """Find the best parameters from ``start`` on."""
@@ -278,9 +274,9 @@ class _Search:
 
     def _try(self, candidates: Iterable[PhysicsParameters]) -> None:
         for candidate in list(candidates):
-            cost = self.cost(candidate)
+            cost, change = self.cost(candidate)
             if cost < self._least:
-                self._best, self._least = replace(candidate, departure=self._change), cost
+                self._best, self._least = replace(candidate, departure=change), cost
 
 
 def _within(knee: float) -> float:

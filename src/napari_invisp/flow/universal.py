@@ -31,8 +31,6 @@ _SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
 STYLE = Style(neutral=1.0, limit=1.2e-4, power=3, fine=True)
 #: Numbers that :func:`about_chain` and :func:`about_coding` give.
 CHAIN_NUMBERS, CODING_NUMBERS = 9, 1 + len(_SUBSAMPLINGS)
-# Row and column of the first red site, by the pattern's name.
-_RED = {"RGGB": (0, 0), "GRBG": (0, 1), "GBRG": (1, 0), "BGGR": (1, 1)}
 
 
 class Universal(InvertibleISP):
@@ -140,7 +138,7 @@ class Universal(InvertibleISP):
 
     def _cells(self, z: Tensor) -> tuple[slice, slice, slice, slice]:
         """Return the part that whole cells cover, the first beginning at a red site."""
-        starts = _RED[self._physics.chain.scene.pattern]
+        starts = divmod(self._physics.chain.scene.pattern.index("R"), 2)
         rows, columns = (
             slice(start, start + (length - start) // self.grid * self.grid)
             for start, length in zip(starts, z.shape[-2:], strict=True)

@@ -8,8 +8,6 @@ without rounding.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,9 +15,9 @@ from torch import Tensor
 
 from napari_invisp.jpeg.codec import JpegImage
 from napari_invisp.jpeg.color import rgb_from_components, upsample
+from napari_invisp.jpeg.dct import BLOCK, dct_matrix
 from napari_invisp.jpeg.tables import sampling_factors
 
-_BLOCK = 8
 # Rows of blocks that are in work at a time.
 _BAND = 8
 # Planes are kept as integers in this unit, which is far below any noise.
@@ -117,15 +115,16 @@ def _snapped(plane: Tensor, table: Tensor, off: float) -> Tensor:
     """
     height, width = plane.shape
     result = torch.empty((height, width), dtype=torch.int16)
-    dct, steps = _dct(), table.flatten()
-    for top in range(0, height, _BAND * _BLOCK):
-        band = _completed(plane[top : top + _BAND * _BLOCK].to(torch.float32))
+    dct = torch.kron(dct_matrix(), dct_matrix())  # of a flattened block
+    steps = table.flatten()
+    for top in range(0, height, _BAND * BLOCK):
+        band = _completed(plane[top : top + _BAND * BLOCK].to(torch.float32))
         blocks = _blocks(band).sub_(128)
         exact = (blocks @ dct.T).div_(steps).round_().mul_(steps) @ dct
         exact.clamp_(-128, 127)
         moved = torch.sub(exact, blocks).abs_().amax(1, keepdim=True)
         exact = torch.where(moved <= off, exact, blocks).add_(128).mul_(1 / _UNIT).round_()
-        rows = result[top : top + _BAND * _BLOCK]
+        rows = result[top : top + _BAND * BLOCK]
         rows.copy_(_assembled(exact, band.shape)[: len(rows), :width])
     return result
 
@@ -133,24 +132,24 @@ def _snapped(plane: Tensor, table: Tensor, off: float) -> Tensor:
 def _completed(band: Tensor) -> Tensor:
     """Repeat the last row and column up to whole blocks."""
     height, width = band.shape
-    if height % _BLOCK == width % _BLOCK == 0:
+    if height % BLOCK == width % BLOCK == 0:
         return band
-    rows = torch.arange(-(-height // _BLOCK) * _BLOCK).clamp(max=height - 1)
-    columns = torch.arange(-(-width // _BLOCK) * _BLOCK).clamp(max=width - 1)
+    rows = torch.arange(-(-height // BLOCK) * BLOCK).clamp(max=height - 1)
+    columns = torch.arange(-(-width // BLOCK) * BLOCK).clamp(max=width - 1)
     return band[rows][:, columns]
 
 
 def _blocks(band: Tensor) -> Tensor:
     """``(H, W)`` as ``(H/8 · W/8, 64)``, a block a row."""
     height, width = band.shape
-    blocks = band.reshape(height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK)
-    return blocks.transpose(1, 2).reshape(-1, _BLOCK**2)
+    blocks = band.reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK)
+    return blocks.transpose(1, 2).reshape(-1, BLOCK**2)
 
 
 def _assembled(blocks: Tensor, shape: torch.Size) -> Tensor:
     """Take :func:`_blocks` back."""
     height, width = shape
-    parts = blocks.reshape(height // _BLOCK, width // _BLOCK, _BLOCK, _BLOCK)
+    parts = blocks.reshape(height // BLOCK, width // BLOCK, BLOCK, BLOCK)
     return parts.transpose(1, 2).reshape(height, width)
 
 
@@ -163,7 +162,7 @@ def _without_interpolation(plane: Tensor, factors: tuple[int, int]) -> Tensor:
     horizontal, vertical = factors
     if plane.shape[1] <= 2 * horizontal:  # so narrow a plane was repeated, not interpolated
         return plane[::vertical, ::horizontal].to(torch.float32)
-    rows = _BAND * _BLOCK  # few enough to stay in the processor's cache
+    rows = _BAND * BLOCK  # few enough to stay in the processor's cache
     bands = (plane[top : top + rows] for top in range(0, len(plane), rows))
     values = torch.cat([_halved(band.to(torch.float32), 1) for band in bands])
     return _halved(values, 0) if vertical == 2 else values
@@ -197,11 +196,3 @@ def _halved(values: Tensor, dim: int) -> Tensor:
 
 def _every_other(dim: int) -> tuple[slice, ...]:
     return (slice(None),) * dim + (slice(None, None, 2),)
-
-
-def _dct() -> Tensor:
-    """``(64, 64)``: frequencies of a flattened block by its samples, orthonormal."""
-    frequency, sample = torch.meshgrid(torch.arange(_BLOCK), torch.arange(_BLOCK), indexing="ij")
-    matrix = 0.5 * torch.cos((2 * sample + 1) * frequency * (math.pi / (2 * _BLOCK)))
-    matrix[0] /= math.sqrt(2)
-    return torch.kron(matrix, matrix)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from napari_invisp.jpeg.dct import BLOCK, dct_matrix
 from napari_invisp.jpeg.tables import quantization_tables, sampling_factors
 
-_BLOCK = 8
 # ITU-T T.871 (JFIF).
 _TO_YCBCR = (
     (0.299, 0.587, 0.114),
@@ -44,8 +42,8 @@ def detail_bits(rgb: Tensor, quality: int, subsampling: str) -> Tensor:
         Quality or subsampling is unknown.
     """
     horizontal, vertical = sampling_factors(subsampling)
-    height = rgb.shape[-2] // (_BLOCK * vertical) * _BLOCK * vertical
-    width = rgb.shape[-1] // (_BLOCK * horizontal) * _BLOCK * horizontal
+    height = rgb.shape[-2] // (BLOCK * vertical) * BLOCK * vertical
+    width = rgb.shape[-1] // (BLOCK * horizontal) * BLOCK * horizontal
     matrix = torch.tensor(_TO_YCBCR).to(rgb)
     planes = torch.einsum("oc,nchw->nohw", matrix, rgb[..., :height, :width] * 255)
     chroma = functional.avg_pool2d(planes[:, 1:], (vertical, horizontal))
@@ -56,16 +54,8 @@ def detail_bits(rgb: Tensor, quality: int, subsampling: str) -> Tensor:
 
 def _bits(planes: Tensor, table: Tensor) -> Tensor:
     n, channels, height, width = planes.shape
-    dct = _dct().to(planes)
-    blocks = planes.reshape(n, channels, height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK)
+    dct = dct_matrix().to(planes)
+    blocks = planes.reshape(n, channels, height // BLOCK, BLOCK, width // BLOCK, BLOCK)
     coefficients = torch.einsum("ux,ncixjy,vy->ncijuv", dct, blocks, dct)
     details = (coefficients / table).flatten(-2)[..., 1:].abs()
     return torch.log2(1 + details).flatten(1).sum(1)
-
-
-def _dct() -> Tensor:
-    """Return the orthonormal DCT of eight samples."""
-    frequency, sample = torch.meshgrid(torch.arange(8.0), torch.arange(8.0), indexing="ij")
-    matrix = 0.5 * torch.cos((2 * sample + 1) * frequency * math.pi / 16)
-    matrix[0] /= math.sqrt(2)
-    return matrix

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_invisp.sensor.record import CfaPattern, RawRecord
+from napari_invisp.sensor.record import RawRecord
 
 #: The flips and rotations of a square: its symmetries, the identity first.
 ORIENTATIONS = 8
@@ -54,14 +54,10 @@ class Patch:
         record = self.record.replace(
             mosaic=np.ascontiguousarray(_turned(self.record.mosaic, orientation)),
             black=_turned(self.record.black, orientation),
-            pattern=_pattern(pattern),
+            pattern=pattern,
         )
         reference = np.ascontiguousarray(_turned(self.reference, orientation))
         return replace(self, record=record, reference=reference)
-
-
-def _pattern(name: CfaPattern) -> CfaPattern:
-    return name
 
 
 def _turned(plane: NDArray[Any], orientation: int) -> NDArray[Any]:

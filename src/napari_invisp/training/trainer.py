@@ -24,6 +24,7 @@ from napari_invisp.training.log import Log
 from napari_invisp.training.objective import Example, Objective
 from napari_invisp.training.objectives import make_objective
 from napari_invisp.training.patch import PatchSource, Picture
+from napari_invisp.training.prepared import open_set
 from napari_invisp.training.run import Run
 from napari_invisp.training.sampling import Batches, Mixture, load, seed_torch
 from napari_invisp.training.schedule import average_decay, learning_rate
@@ -116,8 +117,6 @@ def open_data(settings: TrainSettings) -> PatchSource:
     DataError
         One of them cannot be used.
     """
-    from napari_invisp.training.prepared import open_set
-
     sets = [open_set(Path(folder)) for folder in settings.data]
     shares = settings.shares if len(settings.shares) == len(sets) else ()
     return sets[0] if len(sets) == 1 else Mixture(sets, shares)

@@ -27,10 +27,10 @@ from napari_invisp.flow.restoration import places_on_grid
 from napari_invisp.flow.scene import Scene
 from napari_invisp.flow.universal import STYLE, Universal, about_chain, about_coding, believed
 from napari_invisp.jpeg.rate import detail_bits
-from napari_invisp.pipeline import scene_of
+from napari_invisp.pipeline import from_all_over, scene_of
 from napari_invisp.sensor.libraw import demosaic
 from napari_invisp.strictjson import dumps
-from napari_invisp.training.bidirectional import target_srgb
+from napari_invisp.training.bidirectional import network_input, target_srgb
 from napari_invisp.training.channel import JpegChannel
 from napari_invisp.training.objective import Example, Objective
 from napari_invisp.training.patch import Patch, PatchSource
@@ -106,10 +106,9 @@ class UniversalObjective(Objective):
     def example(self, patch: Patch, rng: np.random.Generator) -> Example:
         """Return what a chain makes of a patch, with all that the way back needs to know."""
         headroom, chain = self._chains.of(patch.picture, int(rng.integers(_CHAINS)))
-        inner = slice(patch.margin, patch.record.height - patch.margin)
-        rgb = torch.from_numpy(demosaic(patch.record)).permute(2, 0, 1)[:, inner, inner]
+        rgb = network_input(patch, self.model.profile)
         return {
-            "compressed": Physics(chain).compressed(rgb[None].contiguous())[0],
+            "compressed": Physics(chain).compressed(rgb[None])[0],
             "raw": rgb.clamp(_DARKEST, 1) ** _GAMMA,
             "rgb": target_srgb(patch),
             "chain": torch.from_numpy(packed(chain)),
@@ -211,8 +210,7 @@ class _Chains:
         headroom = float(rng.uniform(0, 1)) if number else _USUAL
         if key not in self._known:
             record = self._source.picture(picture).record
-            step = max(1, round((record.mosaic.size / _SAMPLED) ** 0.5))
-            pixels = demosaic(record)[step // 2 :: step, step // 2 :: step].reshape(-1, 3)
+            pixels = from_all_over(demosaic(record), _SAMPLED)
             sample = torch.from_numpy(np.ascontiguousarray(pixels.T))
             self._known[key] = fit(scene_of(record), sample, headroom, Physics, style=STYLE)
             if len(self._known) % _KEPT_EVERY == 0:
@@ -276,15 +274,10 @@ def _windows(pictures: Tensor, starts: Sequence[tuple[int, int]], side: int) -> 
 def _pasted(pictures: Tensor, windows: Tensor, starts: Sequence[tuple[int, int]]) -> Tensor:
     """Put windows back to where they are from."""
     side = windows.shape[-1]
-    whole = []
-    for picture, window, (top, left) in zip(pictures, windows, starts, strict=True):
-        bottom, right = (
-            n - side - start for n, start in zip(picture.shape[1:], (top, left), strict=True)
-        )
-        inside = functional.pad(torch.ones_like(window), (left, right, top, bottom))
-        padded = functional.pad(window, (left, right, top, bottom))
-        whole.append(torch.where(inside > 0, padded, picture))
-    return torch.stack(whole)
+    whole = pictures.clone()
+    for n, (top, left) in enumerate(starts):
+        whole[n, :, top : top + side, left : left + side] = windows[n]
+    return whole
 
 
 def _measured(rgb: Tensor) -> Tensor:
