@@ -154,9 +154,10 @@ def test_tiles_equal_the_whole(checkpoint: Path, record: RawRecord) -> None:
             assert (_in_tiles(model, x, 96) - model(x)).abs().max() <= 1e-5
 
 
-def test_tile_size_does_not_show(record: RawRecord) -> None:
-    whole = Pipeline(RenderSettings(tile=4096))
-    pieces = Pipeline(RenderSettings(tile=64))
+@pytest.mark.parametrize("model", ["physics", "universal"])
+def test_tile_size_does_not_show(record: RawRecord, model: str) -> None:
+    whole = Pipeline(RenderSettings(model=model, tile=4096))
+    pieces = Pipeline(RenderSettings(model=model, tile=64))
     one, other = whole.render(record), pieces.render(record)
     # Rounding to 8 bit may turn a difference of 1e-7 into one code.
     assert np.abs(one.rgb.astype(int) - other.rgb).max() <= 1
@@ -293,30 +294,37 @@ def test_a_device_that_is_not_there_is_replaced_and_said(
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_a_gpu_renders_the_same(record: RawRecord) -> None:
-    one = Pipeline(RenderSettings(device="cuda")).render(record).rgb
-    other = Pipeline(RenderSettings(device="cpu")).render(record).rgb
+@pytest.mark.parametrize("model", ["physics", "universal"])
+def test_a_gpu_renders_the_same(record: RawRecord, model: str) -> None:
+    one, other = (
+        Pipeline(RenderSettings(device=device, model=model)).render(record).rgb
+        for device in ("cuda", "cpu")
+    )
     assert np.abs(one.astype(int) - other).max() <= 1
 
 
 @pytest.mark.parametrize(
-    ("name", "headroom", "rgb", "raw"),
+    ("model", "name", "headroom", "rgb", "raw"),
     [
-        ("IMG_5952.CR2", 0.5, 50, 46.5),
-        ("sample2.dng", 0.5, 50, 46.5),
-        ("sample1.dng", 0.5, 40, 43),
-        ("sample3.dng", 0.5, 36, 34),
-        ("sample1.dng", 1.0, 0, 45),
-        ("sample3.dng", 1.0, 0, 41),
+        ("universal", "IMG_5952.CR2", 0.5, 50, 47.5),
+        ("universal", "sample2.dng", 0.5, 50, 48.5),
+        ("universal", "sample1.dng", 0.5, 41, 44),
+        ("universal", "sample3.dng", 0.5, 38, 41.65),
+        ("universal", "sample1.dng", 1.0, 25, 45.9),
+        ("universal", "sample3.dng", 1.0, 25, 44.4),
+        ("physics", "IMG_5952.CR2", 0.5, 55, 47),
+        ("physics", "sample1.dng", 0.5, 41, 43),
+        ("physics", "sample3.dng", 0.5, 36, 40),
+        ("physics", "sample3.dng", 1.0, 0, 43.5),
     ],
 )
 def test_figures_of_real_files(
-    shared_raw: Path, name: str, headroom: float, rgb: float, raw: float
+    shared_raw: Path, model: str, name: str, headroom: float, rgb: float, raw: float
 ) -> None:
     from napari_invisp.sensor.libraw import reference_srgb_file
 
     original = read_raw(shared_raw / name)
-    pipeline = Pipeline(RenderSettings(headroom=headroom))
+    pipeline = Pipeline(RenderSettings(model=model, headroom=headroom))
     rendering = pipeline.render(original)
     recovered = pipeline.recover(pipeline.encode(rendering, 90)).record
     assert metrics.rgb_psnr(reference_srgb_file(shared_raw / name), rendering.rgb) >= rgb

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
-DEFAULT_MODEL = "physics"
+DEFAULT_MODEL = "universal"
 
 
 @dataclass(frozen=True)

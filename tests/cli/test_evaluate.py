@@ -22,7 +22,7 @@ def prepared(folder: Path) -> Path:
 
 
 def test_yardstick_and_plot(folder: Path, facts: Facts) -> None:
-    options = ("--quality", 75, 90, "--yardstick", "--plot", "t.svg")
+    options = ("--models", "physics", "--quality", 75, 90, "--yardstick", "--plot", "t.svg")
     result = facts("evaluate", "photo.dng", *options, "-o", "t.json")
     assert result["plot"] == "t.svg"
     for row in result["rows"]:

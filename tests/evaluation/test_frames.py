@@ -96,7 +96,9 @@ def test_a_row_says_what_rendering_and_recovering_one_by_one_gives(
     photo: Path, rows: list[Row]
 ) -> None:
     row = rows[-1]
-    pipeline = Pipeline(RenderSettings(device="cpu", headroom=1.0, quality=95, subsampling="4:4:4"))
+    pipeline = Pipeline(
+        RenderSettings(device="cpu", model="physics", headroom=1.0, quality=95, subsampling="4:4:4")
+    )
     record = read_raw(photo)
     rendering = pipeline.render(record)
     jpeg = pipeline.encode(rendering)

@@ -69,12 +69,15 @@ class Style:
         P₀ and n of the module's description: where changes become dear, and how suddenly.
     fine
         Whether the knees are moved together in small steps too.
+    noise
+        Share of JPEG's usual noise that is expected on the way back.
     """
 
     neutral: float = 0.0
     limit: float = 1e-4
     power: int = 2
     fine: bool = False
+    noise: float = 1.0
 
     def price_of(self, change: float) -> float:
         """Return P/2 + P₀·(P/P₀)ⁿ."""
@@ -203,7 +206,7 @@ class _Search:
             x, target = x[:, chosen], target[:, chosen]
         normal = torch.randn((4, *x.shape), generator=generator)
         student = normal[0] / normal[1:].square().mean(0).sqrt()
-        self._noise = student * torch.tensor(_NOISE)[:, None]
+        self._noise = student * torch.tensor(_NOISE)[:, None] * style.noise
         self._x = x[None, :, None]
         self._target = (target * 256).floor().clamp(max=255)
         self._network_raw = x.clamp(0, 1) ** (1 / 2.2)

@@ -27,8 +27,8 @@ from napari_invisp.flow.restoration import Restoration, places_on_grid
 from napari_invisp.flow.scene import Scene
 
 _SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
-#: Grey stays grey, and below 39 dB changes become very dear.
-STYLE = Style(neutral=1.0, limit=1.2e-4, power=3, fine=True)
+#: Grey stays grey, below 39 dB changes become very dear, and restoration takes noise away.
+STYLE = Style(neutral=1.0, limit=1.1e-4, power=3, fine=True, noise=0.8)
 #: Numbers that :func:`about_chain` and :func:`about_coding` give.
 CHAIN_NUMBERS, CODING_NUMBERS = 9, 1 + len(_SUBSAMPLINGS)
 
