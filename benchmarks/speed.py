@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import rawpy
 import torch
 
@@ -100,10 +99,7 @@ def whole_frame(path: Path, models: list[str], runs: int) -> None:
 
 
 def against_paper(path: Path, models: list[str], runs: int) -> None:
-    record = read_raw(path)
-    top, left = ((n - min(n, MIDDLE)) // 4 * 2 for n in (record.height, record.width))
-    window = slice(top, top + MIDDLE), slice(left, left + MIDDLE)
-    record = record.replace(mosaic=np.ascontiguousarray(record.mosaic[window]))
+    record = read_raw(path).middle(MIDDLE)
     with tempfile.TemporaryDirectory() as folder:
         network = Path(folder) / "invisp.safetensors"
         save_checkpoint(network, Invisp().eval())

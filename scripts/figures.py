@@ -154,6 +154,25 @@ class PaperTable1(Figure):
         return markdown_lines(lines)
 
 
+class SameBudget(Figure):
+    """Models that were trained equally long, file by file, with their times."""
+
+    def filled(self, document: Path) -> str:
+        """Return a table."""
+        table = read(self.result)
+        rows = rows_from(table)
+        heads = ["file", "model", "trained for", "RGB PSNR", "RGB PSNR after JPEG", "RAW PSNR"]
+        heads += ["render, s/MP", "recover, s/MP"]
+        lines = [heads, ["---", "---", "---", *["---:"] * (len(heads) - 3)]]
+        for row in rows:
+            model = table["models"][row.model]
+            figures = [row.rgb_psnr, row.rgb_psnr_jpeg, row.raw_psnr]
+            times = [row.seconds_per_megapixel_render, row.seconds_per_megapixel_recover]
+            line = [row.file, f"`{model['name']}`", budget(model["card"])]
+            lines.append([*line, *(f"{each:.2f}" for each in (*figures, *times))])
+        return markdown_lines(lines)
+
+
 def row_of_table_1(model: dict[str, Any]) -> str:
     """Tell which row a model belongs to; variants of the paper's network differ in training."""
     settings = model["card"].get("settings")
@@ -205,6 +224,7 @@ FIGURES: dict[str, Figure] = {
     "headroom": Plot("headroom", "RAW PSNR against RGB PSNR over the headroom, for each file"),
     "rate": Plot("rate", "RAW PSNR against bits a pixel over the JPEG quality, for each file"),
     "table-1": PaperTable1("table1"),
+    "same-budget": SameBudget("same-budget"),
 }
 
 

@@ -144,6 +144,23 @@ def test_the_papers_table_has_all_its_rows(project: Path, figures: ModuleType) -
     assert f"| InvISP with DSQ | {trained} | 31.00 | – |" in lines
 
 
+def test_models_of_one_budget_stand_side_by_side(project: Path, figures: ModuleType) -> None:
+    settings = {"jpeg": "simulated", "rounding": "fourier", "batch": 2, "patch": 96}
+    card = {"steps": 1600, "seconds": 3000.0, "cpu_seconds": 2700.0, "settings": settings}
+    models = {
+        "long.safetensors": {"name": "invisp", "card": card},
+        "universal": {"name": "universal", "card": {**card, "steps": 4000}},
+    }
+    rows = [made(file=file, model=model) for file in ("a.dng", "b.dng") for model in models]
+    measured(project, "same-budget", rows, models)
+    _, _, *lines = show(project, figures, "same-budget").splitlines()
+    assert [line.split(" | ")[:3] for line in lines[2:]] == [
+        ["| b.dng", "`invisp`", "1,600 steps of 2 × 96² pixels, 45 min"],
+        ["| b.dng", "`universal`", "4,000 steps of 2 × 96² pixels, 45 min"],
+    ]
+    assert "| 50.00 | 45.00 | 47.12 |" in lines[0]
+
+
 def test_measuring_is_evaluating_by_the_recipe(
     project: Path, figures: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from napari_invisp.errors import CheckpointError, RawFileError, SettingsError
 from napari_invisp.evaluation import Evaluation, Row, compare_rgb, lossy_dng, reference_of
+from napari_invisp.metrics import raw_psnr
 from napari_invisp.pipeline import Pipeline
 from napari_invisp.sensor.dng import write_dng
 from napari_invisp.sensor.libraw import reference_srgb_file
@@ -227,3 +228,16 @@ def test_models_are_described_by_weights_and_card(tmp_path: Path) -> None:
             "card": {"steps": 7},
         },
     }
+
+
+def test_the_middle_alone(photo: Path) -> None:
+    (row,) = Evaluation(["physics"], [0.5], [90], ["4:2:2"], CPU, middle=64).rows(photo)
+    assert (row.width, row.height) == (64, 64)
+    whole = read_raw(photo)
+    part = whole.middle(64)
+    assert part.channels.tolist() == whole.channels.tolist()
+    np.testing.assert_array_equal(part.mosaic, whole.mosaic[16:80, 32:96])
+    pipeline = Pipeline(RenderSettings(device="cpu", model="physics"))
+    recovered = pipeline.recover(pipeline.encode(pipeline.render(part))).record
+    assert row.raw_psnr == raw_psnr(part, recovered)
+    assert whole.middle(1000) == whole

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from napari_invisp.evaluation.rows import TableRow
 
 _FRAMES, _PAPER = "frames", "paper"
+_SMALLEST = 64
 
 
 def add_evaluate_options(parser: ArgumentParser) -> None:
@@ -28,6 +29,12 @@ def add_evaluate_options(parser: ArgumentParser) -> None:
         type=Path,
         help="plot to draw besides, *.svg or *.png: RAW PSNR against bits a pixel; where several "
         "headrooms are given, against RGB PSNR",
+    )
+    parser.add_argument(
+        "--middle",
+        metavar="SIDE",
+        type=_side,
+        help="work only on the square of SIDE x SIDE pixels in the middle, for slow models",
     )
     parser.add_argument(
         "--yardstick",
@@ -101,6 +108,7 @@ def _frames(arguments: Namespace, bar: ProgressBar, notes: list[str]) -> _Work:
         arguments.quality,
         arguments.subsampling,
         settings_from(arguments, ComputeSettings),
+        middle=arguments.middle,
         yardstick=arguments.yardstick,
         progress=bar,
         notify=notes.append,
@@ -119,9 +127,10 @@ def _paper(arguments: Namespace, bar: ProgressBar, notes: list[str]) -> _Work:
             f"the paper's protocol has quality {QUALITY} and subsampling {SUBSAMPLING}; "
             "leave --quality and --subsampling out"
         )
-    if arguments.yardstick or arguments.plot is not None:
+    if arguments.yardstick or arguments.middle is not None or arguments.plot is not None:
         raise SettingsError(
-            "--yardstick and --plot are for full frames; leave them out of the paper's protocol"
+            "--yardstick, --middle and --plot are for RAW files; "
+            "leave them out of the paper's protocol"
         )
     protocol = PaperProtocol(
         arguments.models,
@@ -139,6 +148,17 @@ def _paper(arguments: Namespace, bar: ProgressBar, notes: list[str]) -> _Work:
             bar.subject = f"{picture.name} ({number} of {len(held_out)})"
             name = f"{path}: {picture.name}"
             yield name, protocol.rows(picture.name, picture.record, picture.reference)
+
+
+def _side(text: str) -> int:
+    """Read a side that LibRaw can develop."""
+    try:
+        side = int(text)
+    except ValueError:
+        side = 0
+    if side < _SMALLEST:
+        raise ArgumentTypeError(f"{text!r} is not a whole number of {_SMALLEST} pixels or more")
+    return side
 
 
 def _check_plot(arguments: Namespace) -> None:

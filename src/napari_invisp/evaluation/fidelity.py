@@ -53,6 +53,8 @@ def rgb_psnr_through_jpeg(
 def reference_of(path: Path, record: RawRecord) -> NDArray[np.uint8]:
     """Return LibRaw's rendering of a RAW file, ``(H, W, 3)`` uint8, pixel for pixel as the record.
 
+    The record may be a part of the file.
+
     Raises
     ------
     RawFileError
@@ -61,7 +63,8 @@ def reference_of(path: Path, record: RawRecord) -> NDArray[np.uint8]:
     rgb = reference_srgb_file(path)
     if rgb.shape[:2] == record.mosaic.shape:
         return rgb
-    return reference_srgb(record)  # LibRaw has stretched it, since the sensor's pixels are oblong
+    # Only a part is wanted, or LibRaw has stretched it, since the sensor's pixels are oblong.
+    return reference_srgb(record)
 
 
 def compare_rgb(path: Path, rendering: Rendering, jpeg: bytes) -> RgbFidelity:

@@ -33,6 +33,8 @@ class Evaluation:
         What to combine. A file is rendered once for each model and headroom.
     compute
         Device and tile size.
+    middle
+        Side of the square in the middle that is worked on, in pixels; the whole frame by default.
     yardstick
         Tell for each row what a lossy DNG of the same bytes keeps.
     progress, cancelled, notify
@@ -52,12 +54,13 @@ class Evaluation:
         subsamplings: Sequence[str],
         compute: ComputeSettings,
         *,
+        middle: int | None = None,
         yardstick: bool = False,
         progress: Progress | None = None,
         cancelled: CancelCheck | None = None,
         notify: Callable[[str], None] | None = None,
     ) -> None:
-        self._yardstick = yardstick
+        self._middle, self._yardstick = middle, yardstick
         self._kinds = list(product(qualities, subsamplings))
         for quality, subsampling in self._kinds:
             RenderSettings(quality=quality, subsampling=subsampling)  # raises if out of range
@@ -86,6 +89,8 @@ class Evaluation:
             The file cannot be used.
         """
         record = read_raw(path)
+        if self._middle is not None:
+            record = record.middle(self._middle)
         reference = reference_of(path, record)
         yardstick = LossyDng(record) if self._yardstick else None
         megapixels = record.mosaic.size / 1e6

@@ -256,6 +256,16 @@ class RawRecord:
         """Return a copy with some fields changed."""
         return replace(self, **changes)
 
+    def middle(self, side: int) -> Self:
+        """Return the middle ``side × side`` pixels, or fewer where there are fewer.
+
+        The window begins at an even row and column, so that the CFA keeps its phase.
+        """
+        window = tuple(
+            slice(start := max(0, n - side) // 4 * 2, start + side) for n in self.mosaic.shape
+        )
+        return self.replace(mosaic=np.ascontiguousarray(self.mosaic[window]))
+
     def __eq__(self, other: object) -> bool:
         """Two records are equal when every field is, the mosaic sample by sample."""
         if not isinstance(other, RawRecord):
