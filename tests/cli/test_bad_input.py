@@ -212,3 +212,14 @@ def test_a_device_that_is_not_there(
     assert strict(out)["device"] == "cpu"
     assert err.count("\n") == 1
     assert "warning: photo.dng: cuda is not available here" in err
+
+
+@pytest.mark.parametrize("side", ["0", "63", "-100", "1.5", "all"])
+def test_a_middle_that_is_none(side: str, folder: Path, run: Run) -> None:
+    message = f"'{side}' is not a whole number of 64 pixels or more"
+    refused(run, folder, message, "evaluate", "photo.dng", "-o", "out.md", f"--middle={side}")
+
+
+def test_the_papers_protocol_has_no_middle(folder: Path, run: Run) -> None:
+    options = ("--protocol", "paper", "--middle", "64")
+    refused(run, folder, "leave them out", "evaluate", "photo.dng", "-o", "out.md", *options)

@@ -60,6 +60,13 @@ def test_means_hold_what_a_cell_shares_and_details_the_rest() -> None:
     assert bands.split(uneven)[0, :MEANS].abs().max() < 1e-15
 
 
+def test_means_and_details_come_apart() -> None:
+    z = picture(2, 3, 6, 10)
+    means, details = Bands().split_apart(z)
+    assert (means.shape[1], details.shape[1]) == (MEANS, DETAILS)
+    torch.testing.assert_close(torch.cat((means, details), 1), Bands().split(z))
+
+
 def test_grey_has_luma_alone() -> None:
     grey = picture(1, 1, 6, 8).expand(1, 3, 6, 8)
     split = Bands().split(grey).reshape(1, 4, 3, 3, 4)  # four bands of three colours

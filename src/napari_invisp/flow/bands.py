@@ -28,15 +28,20 @@ class Bands(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         colours = _COLOURS / _COLOURS.norm(dim=1, keepdim=True)
+        basis = torch.einsum("bk,oc->bock", _CELL / 2, colours).reshape(12, 3, 2, 2)
         # No buffer: it stays float64, and is cast to the dtype of whatever comes in.
-        self._basis = torch.einsum("bk,oc->bock", _CELL / 2, colours).reshape(12, 12, 1, 1)
+        self._basis = basis.contiguous(memory_format=torch.channels_last)
 
     def split(self, z: Tensor) -> Tensor:
         """Return ``(N, 12, H/2, W/2)`` bands of ``(N, 3, H, W)``, sides even."""
-        return functional.conv2d(functional.pixel_unshuffle(z, 2), self._basis.to(z))
+        return functional.conv2d(z, self._basis.to(z), stride=2)
 
     def join(self, bands: Tensor) -> Tensor:
         """Take :meth:`split` back."""
-        return functional.pixel_shuffle(
-            functional.conv_transpose2d(bands, self._basis.to(bands)), 2
-        )
+        return functional.conv_transpose2d(bands, self._basis.to(bands), stride=2)
+
+    def split_apart(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the means and the details of :meth:`split`, each with memory of its own."""
+        basis = self._basis.to(z)
+        means, details = basis[:MEANS], basis[MEANS:]
+        return functional.conv2d(z, means, stride=2), functional.conv2d(z, details, stride=2)

@@ -75,8 +75,8 @@ class ResidualFlow(nn.Module):
 
     def forward(self, z: Tensor, conditions: Tensor) -> Tensor:
         """Change a gamma-domain picture, ``(N, 3, H, W)``, given ``(N, conditions)``."""
-        means, details = _parts(self.bands.split(z - 0.5))
-        coarse_means, coarse = _parts(self.bands.split(means))
+        means, details = self.bands.split_apart(z - 0.5)
+        coarse_means, coarse = self.bands.split_apart(means)
         coarse = self.coarse.apply_to(coarse, coarse_means, conditions)
         means = self.bands.join(torch.cat((coarse_means, coarse), 1))
         details = self.fine.apply_to(details, means, conditions)
@@ -87,11 +87,11 @@ class ResidualFlow(nn.Module):
 
     def inverse(self, z: Tensor, conditions: Tensor) -> Tensor:
         """Take :meth:`forward` back."""
-        means, details = _parts(self.bands.split(z - 0.5))
+        means, details = self.bands.split_apart(z - 0.5)
         details = self.finish.take_from(details, means, conditions)
         means = means - self._update(details, conditions)
         details = self.fine.take_from(details, means, conditions)
-        coarse_means, coarse = _parts(self.bands.split(means))
+        coarse_means, coarse = self.bands.split_apart(means)
         coarse = self.coarse.take_from(coarse, coarse_means, conditions)
         means = self.bands.join(torch.cat((coarse_means, coarse), 1))
         joined: Tensor = self.bands.join(torch.cat((means, details), 1))
@@ -100,7 +100,3 @@ class ResidualFlow(nn.Module):
     def _update(self, details: Tensor, conditions: Tensor) -> Tensor:
         shift: Tensor = self.update(details * _DETAILS_SEEN, conditions)
         return shift * _SHIFT_MADE
-
-
-def _parts(bands: Tensor) -> tuple[Tensor, Tensor]:
-    return bands[:, :MEANS], bands[:, MEANS:]

@@ -61,9 +61,11 @@ class Stack(nn.Module):
     def forward(self, x: Tensor, conditions: Tensor) -> Tensor:
         """Return ``(N, outputs, H, W)`` for ``(N, inputs, H, W)`` and ``(N, conditions)``."""
         first, *others = self.shifts(conditions).chunk(len(self.middle) + 1, dim=1)
-        x = functional.relu(_shifted(self.first, x, first))
+        # In place: memory fresh from the system is slow.
+        x = functional.relu_(_shifted(self.first, x, first))
         for convolution, shift in zip(self.middle, others, strict=True):
-            x = x + functional.relu(_shifted(cast(nn.Conv2d, convolution), x, shift))
+            change = functional.relu_(_shifted(cast(nn.Conv2d, convolution), x, shift))
+            x = x + change if torch.is_grad_enabled() else x.add_(change)
         result: Tensor = self.last(x)
         return result
 
