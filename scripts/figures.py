@@ -154,6 +154,27 @@ class PaperTable1(Figure):
         return markdown_lines(lines)
 
 
+class PartByPart(Figure):
+    """A column a part of `universal`, each with all before it."""
+
+    def filled(self, document: Path) -> str:
+        """Return a table."""
+        rows = read(self.result)["rows"]
+        parts = list(dict.fromkeys(row["part"] for row in rows))
+        cells: dict[tuple[str, float], dict[str, str]] = {}
+        for row in rows:
+            cells.setdefault((row["file"], row["headroom"]), {})[row["part"]] = (
+                f"{row['rgb_psnr']:.2f} / **{row['raw_psnr']:.2f}** / {row['bytes'] / 1e6:.2f} MB"
+            )
+        lines = [
+            [file, f"{headroom:g}", *(cell[part] for part in parts)]
+            for (file, headroom), cell in cells.items()
+        ]
+        heads = [["file", "headroom", *parts], ["---", "---:", *["---:"] * len(parts)]]
+        note = "RGB PSNR before JPEG / RAW PSNR / size of the JPEG; quality 90, 4:2:2."
+        return f"{note}\n\n{markdown_lines([*heads, *lines])}"
+
+
 class SameBudget(Figure):
     """Models that were trained equally long, file by file, with their times."""
 
@@ -225,6 +246,7 @@ FIGURES: dict[str, Figure] = {
     "rate": Plot("rate", "RAW PSNR against bits a pixel over the JPEG quality, for each file"),
     "table-1": PaperTable1("table1"),
     "same-budget": SameBudget("same-budget"),
+    "parts": PartByPart("parts"),
 }
 
 

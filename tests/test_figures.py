@@ -144,6 +144,20 @@ def test_the_papers_table_has_all_its_rows(project: Path, figures: ModuleType) -
     assert f"| InvISP with DSQ | {trained} | 31.00 | – |" in lines
 
 
+def test_parts_are_added_up(project: Path, figures: ModuleType) -> None:
+    rows = [
+        {"file": "a.dng", "headroom": 1.0, "part": part, "rgb_psnr": 40.0, "raw_psnr": psnr}
+        | {"bytes": 1_500_000}
+        for part, psnr in (("physics", 41.0), ("+ residual flow", 42.0))
+    ]
+    (project / "results" / "parts.json").write_text(json.dumps({"rows": rows}))
+    assert show(project, figures, "parts").splitlines()[2:] == [
+        "| file | headroom | physics | + residual flow |",
+        "| --- | ---: | ---: | ---: |",
+        "| a.dng | 1 | 40.00 / **41.00** / 1.50 MB | 40.00 / **42.00** / 1.50 MB |",
+    ]
+
+
 def test_models_of_one_budget_stand_side_by_side(project: Path, figures: ModuleType) -> None:
     settings = {"jpeg": "simulated", "rounding": "fourier", "batch": 2, "patch": 96}
     card = {"steps": 1600, "seconds": 3000.0, "cpu_seconds": 2700.0, "settings": settings}
