@@ -44,6 +44,8 @@ _STYLE = {
 }
 # Where labels stand beside the points of the first line, the second and so on: left, below.
 _CORNERS = ((True, True), (False, False), (False, True), (True, False))
+# What a label covers of a panel, across and up.
+_LABEL = (0.14, 0.05)
 # In dB.
 _LEAST_SPAN = 4.0
 _PANEL = (4.2, 3.4)  # inches
@@ -54,6 +56,7 @@ _MOST_PANELS = 6
 _VARIABLES = ("headroom", "quality", "subsampling")
 
 _Point = Row | Mean
+_Place = tuple[float, float]
 _Lines = list[tuple[str, list[_Point]]]
 
 
@@ -148,7 +151,7 @@ def headroom_plot(rows: Sequence[Row]) -> Figure:
             line = sorted(line, key=lambda point: point.headroom)
             places = [(p.rgb_psnr, p.raw_psnr) for p in line]
             _draw_line(axes, number, label, *zip(*places, strict=True))
-            _label_points(axes, number, [f"{p.headroom:g}" for p in line], places)
+            _label_points(axes, number, [f"{p.headroom:g}" for p in line], places, _spans(points))
         yardstick = [p.lossy_dng_raw_psnr for p in points if p.lossy_dng_raw_psnr is not None]
         if yardstick:
             # It depends on the bytes, and those a little on model and headroom.
@@ -209,17 +212,33 @@ def _draw_line(
 
 
 def _label_points(
-    axes: Axes, number: int, labels: Sequence[str], places: Sequence[tuple[float, float]]
+    axes: Axes,
+    number: int,
+    labels: Sequence[str],
+    places: Sequence[_Place],
+    spans: _Place,
 ) -> None:
-    """Write what each point is beside it, once where points coincide."""
-    together: dict[tuple[float, float], list[str]] = {}
+    """Write what each point is beside it: once where points coincide, not where it would overlap.
+
+    The ends of the line come first; ``spans`` are the extents of the panel.
+    """
+    together: dict[_Place, list[str]] = {}
     for label, (x, y) in zip(labels, places, strict=True):
         together.setdefault((round(x, 1), round(y, 1)), []).append(label)
     left, below = _CORNERS[number % len(_CORNERS)]
-    for place, names in together.items():
-        text = names[0] if len(names) == 1 else f"{names[0]}–{names[-1]}"
+    first, *others = together
+    labelled: list[_Place] = []
+    for place in (first, *others[-1:], *others[:-1]):
+        apart = (
+            max(abs(a - b) / (least * span) for a, b, least, span in zip(*ends, strict=True))
+            for ends in ((place, other, _LABEL, spans) for other in labelled)
+        )
+        if any(distance < 1 for distance in apart):
+            continue
+        labelled.append(place)
+        names = together[place]
         axes.annotate(
-            text,
+            names[0] if len(names) == 1 else f"{names[0]}–{names[-1]}",
             place,
             xytext=(-5 if left else 5, -4 if below else 4),
             textcoords="offset points",
@@ -229,6 +248,15 @@ def _label_points(
             color=_COLOURS[number % len(_COLOURS)],
             bbox={"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 0.5},
         )
+
+
+def _spans(points: Sequence[_Point]) -> _Place:
+    """Return how far points reach across and up."""
+    across, up = [p.rgb_psnr for p in points], [p.raw_psnr for p in points]
+    return (
+        max(max(across) - min(across), _LEAST_SPAN),
+        max(max(up) - min(up), _LEAST_SPAN),
+    )
 
 
 def _widen(axes: Axes) -> None:
