@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -96,7 +97,7 @@ class Scene:
         """``camera_to_srgb`` as an array."""
         return np.array(self.camera_to_srgb)
 
-    @property
+    @cached_property
     def tops(self) -> Triple:
         """Where each channel saturates in the gamma domain, at LibRaw's exposure."""
         least = min(self.white_balance)
