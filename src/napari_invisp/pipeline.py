@@ -49,6 +49,8 @@ T = TypeVar("T", bound="np.generic[Any]")
 
 # Pixels that a model may look at before it adapts to a picture.
 _SAMPLE = 200_000
+# That a network works on at a time, if there are as many cores.
+_NETWORK_TILES = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +176,7 @@ class Pipeline:
             y = model.forward(_to_network(x, profile))
             rgb[tile.rows, tile.columns] = _to_codes(y[..., *tile.inner], profile)
 
-        self._through("rendering", record, model, device, self.settings, render_tile)
+        self._through("rendering", record, model, model.halo, device, self.settings, render_tile)
         return Rendering(rgb, record, model, self.settings, device.type)
 
     # -- sRGB → JPEG --------------------------------------------------------------------------
@@ -298,7 +300,9 @@ class Pipeline:
             x = network.recover(y / 255, replace(coded, origin=origin))[..., *tile.inner]
             mosaic[tile.rows, tile.columns] = _to_mosaic(_from_network(x, profile), seen)
 
-        self._through("recovering", record, network, device, settings, recover_tile)
+        self._through(
+            "recovering", record, network, network.recovery_halo, device, settings, recover_tile
+        )
         return Recovery(
             record=record.replace(mosaic=mosaic),
             jpeg=jpeg,
@@ -350,18 +354,18 @@ class Pipeline:
         stage: str,
         record: RawRecord,
         model: InvertibleISP,
+        halo: int,
         device: torch.device,
         settings: ComputeSettings,
         work: Callable[[Tile], None],
     ) -> None:
         """Work through a frame in tiles."""
-        pieces = tiles(
-            record.height, record.width, settings.tile or model.tile, model.halo, model.grid
-        )
-        # Pointwise models make many small operations: whole tiles at once use the cores better
-        # than each operation spread over them.
+        pieces = tiles(record.height, record.width, settings.tile or model.tile, halo, model.grid)
+        # Whole tiles at once use the cores better than each operation spread over them. Networks
+        # take much memory for a tile.
         threads = torch.get_num_threads()
-        workers = threads if device.type == "cpu" and model.halo == 0 else 1
+        most = threads if halo == 0 else _NETWORK_TILES
+        workers = min(threads, most) if device.type == "cpu" else 1
         self._watcher.through(stage, pieces, torch.inference_mode()(work), workers)
 
 

@@ -128,7 +128,7 @@ class Watcher:
         work
             Called with each piece.
         workers
-            Pieces that are worked on at a time, each in a thread with one torch thread of its own.
+            Pieces that are worked on at a time, each in a thread with its share of torch's threads.
 
         Raises
         ------
@@ -140,7 +140,8 @@ class Watcher:
                 self.step(stage, done, len(pieces))
                 work(piece)
         else:
-            pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
+            share = max(1, torch.get_num_threads() // workers)
+            pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(share,))
             with single_threaded(), pool:
                 waiting = deque(pieces)
                 running: set[Future[None]] = set()

@@ -190,7 +190,8 @@ def test_sees_no_further_than_its_halo(learned: Universal, way: str, pattern: Cf
             int((changed.any(0).nonzero() - column).abs().max()),
         )
         furthest = max(furthest, reach)
-    assert model.halo / 2 < furthest <= model.halo
+    halo = model.recovery_halo if way == "recover" else model.halo
+    assert halo / 2 < furthest <= halo
 
 
 def in_tiles(
@@ -219,7 +220,8 @@ def test_tiles_with_halo_equal_the_whole(
     whole = model(picture)
     if coded is not None:
         picture, whole = whole, model.recover(whole, coded)
-    assert (in_tiles(model, picture, model.halo, coded) - whole).abs().max() < 1e-9
+    halo = model.halo if coded is None else model.recovery_halo
+    assert (in_tiles(model, picture, halo, coded) - whole).abs().max() < 1e-9
     assert (in_tiles(model, picture, 8, coded) - whole).abs().max() > 1e-4
 
 
@@ -234,10 +236,10 @@ def test_tiles_with_halo_equal_the_whole(
 def test_other_depths_have_other_halos(randomise: Fill, sizes: dict[str, int]) -> None:
     small = Universal(width=6, restoration_width=6, **sizes)
     model = of_file(learned_by_chance(randomise, small).double(), "BGGR")
-    assert model.halo != Universal().halo
+    assert model.recovery_halo != Universal().recovery_halo
     picture, coded = light(150, 170), Coded(75, "4:2:0")
     whole = model.recover(picture, coded)
-    assert (in_tiles(model, picture, model.halo, coded) - whole).abs().max() < 1e-9
+    assert (in_tiles(model, picture, model.recovery_halo, coded) - whole).abs().max() < 1e-9
 
 
 @pytest.fixture

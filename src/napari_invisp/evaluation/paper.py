@@ -188,13 +188,17 @@ class PaperProtocol:
                 )
 
     def _patch(self, model: InvertibleISP, inputs: Tensor, truth: NDArray[np.uint8]) -> _Patch:
-        rendered = self._through("rendering", model, model.forward, inputs).clamp_(0, 1).mul_(255)
+        rendered = (
+            self._through("rendering", model, model.halo, model.forward, inputs)
+            .clamp_(0, 1)
+            .mul_(255)
+        )
         if model.profile.rounding == "round":
             rendered.round_()
         decoded, size = _through_jpeg(rendered.to(torch.uint8).numpy())
         twice = _through_jpeg(truth)[0]
         given = torch.from_numpy(decoded).float().div_(255)
-        recovered = self._through("recovering", model, model.recover, given)
+        recovered = self._through("recovering", model, model.recovery_halo, model.recover, given)
         raw, original = (
             x.clamp(0, 1).double() ** (model.profile.gamma / _GAMMA) for x in (recovered, inputs)
         )
@@ -206,7 +210,12 @@ class PaperProtocol:
         )
 
     def _through(
-        self, stage: str, model: InvertibleISP, run: Callable[[Tensor], Tensor], pixels: Tensor
+        self,
+        stage: str,
+        model: InvertibleISP,
+        halo: int,
+        run: Callable[[Tensor], Tensor],
+        pixels: Tensor,
     ) -> Tensor:
         """Send ``(H, W, 3)`` through a model in tiles."""
         result = torch.empty_like(pixels)
@@ -217,7 +226,7 @@ class PaperProtocol:
             result[tile.rows, tile.columns] = done[:, *tile.inner].permute(1, 2, 0)
 
         height, width = pixels.shape[:2]
-        pieces = tiles(height, width, self._tile or model.tile, model.halo, model.grid)
+        pieces = tiles(height, width, self._tile or model.tile, halo, model.grid)
         self._watcher.through(stage, pieces, torch.inference_mode()(work))
         return result
 

@@ -22,8 +22,8 @@ class InvertibleISP(nn.Module, ABC):
     name
         What the model is called in the zoo, in checkpoints and in capsules.
     halo
-        Receptive half-width in pixels: a pixel of the result depends on nothing further away, in
-        either direction. Tiles overlap by it.
+        Receptive half-width in pixels, of :meth:`forward` and :meth:`inverse`: a pixel of the
+        result depends on nothing further away. Tiles overlap by it.
     profile
         How RAW becomes this model's input, and how its sRGB becomes 8 bit.
     tile
@@ -41,6 +41,11 @@ class InvertibleISP(nn.Module, ABC):
     tile: int = 512
     grid: int = 2
     checkpoint: str | None = None
+
+    @property
+    def recovery_halo(self) -> int:
+        """The same of :meth:`recover`."""
+        return self.halo
 
     def conditioned(self, scene: Scene, sample: Tensor, headroom: float) -> InvertibleISP:
         """Return the model for one file: this one, unless it adapts to the file.

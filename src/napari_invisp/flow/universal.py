@@ -72,9 +72,13 @@ class Universal(InvertibleISP):
             CHAIN_NUMBERS + CODING_NUMBERS, restoration_width, restoration_depth
         )
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        reach = self.flow.reach + self.restoration.reach
-        self.halo = reach + -reach % self.grid
+        self.halo = self.flow.reach
         self._physics = Physics(NEUTRAL)
+
+    @property
+    def recovery_halo(self) -> int:
+        """Of :meth:`recover`, which looks around before the flow does."""
+        return self.halo + self.restoration.reach
 
     def configuration(self) -> dict[str, Any]:
         """Return widths and depths."""
