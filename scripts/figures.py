@@ -107,15 +107,20 @@ class ModelsByFiles(Figure):
         cells: dict[tuple[str, float], dict[str, str]] = {}
         for name, each in [*((row.file, row) for row in rows), *(("mean", m) for m in averages)]:
             cells.setdefault((name, each.headroom), {})[each.model] = _cell(each)
-        lines = [
-            [file, f"{headroom:g}", *(cell.get(model, "–") for model in models)]
-            for (file, headroom), cell in cells.items()
-        ]
         kinds = {(row.quality, row.subsampling) for row in rows}
         kind = ", ".join(f"quality {quality}, {subsampling}" for quality, subsampling in kinds)
         note = f"RGB PSNR before JPEG / after JPEG / RAW PSNR [lossy DNG of equal bytes]; {kind}."
-        heads = [["file", "headroom", *models], ["---", "---:", *["---:"] * len(models)]]
-        return f"{note}\n\n{markdown_lines([*heads, *lines])}"
+        return f"{note}\n\n{_side_by_side(cells, models)}"
+
+
+def _side_by_side(cells: dict[tuple[str, float], dict[str, str]], columns: list[str]) -> str:
+    """Make a table with a line for each file and headroom."""
+    lines = [
+        [file, f"{headroom:g}", *(cell.get(column, "–") for column in columns)]
+        for (file, headroom), cell in cells.items()
+    ]
+    heads = [["file", "headroom", *columns], ["---", "---:", *["---:"] * len(columns)]]
+    return markdown_lines([*heads, *lines])
 
 
 def _cell(each: Row | Mean) -> str:
@@ -166,13 +171,8 @@ class PartByPart(Figure):
             cells.setdefault((row["file"], row["headroom"]), {})[row["part"]] = (
                 f"{row['rgb_psnr']:.2f} / **{row['raw_psnr']:.2f}** / {row['bytes'] / 1e6:.2f} MB"
             )
-        lines = [
-            [file, f"{headroom:g}", *(cell[part] for part in parts)]
-            for (file, headroom), cell in cells.items()
-        ]
-        heads = [["file", "headroom", *parts], ["---", "---:", *["---:"] * len(parts)]]
         note = "RGB PSNR before JPEG / RAW PSNR / size of the JPEG; quality 90, 4:2:2."
-        return f"{note}\n\n{markdown_lines([*heads, *lines])}"
+        return f"{note}\n\n{_side_by_side(cells, parts)}"
 
 
 class SameBudget(Figure):
