@@ -102,7 +102,7 @@ def test_what_a_decoder_rounds_off_is_made_use_of(
     data = pipeline.encode(pipeline.render(original), 95, subsampling)
     ours = metrics.raw_psnr(original, pipeline.recover(data).record)
     # Without components it goes by the 8-bit RGB.
-    monkeypatch.setattr("napari_invisp.pipeline.decode_components", lambda data: None)
+    monkeypatch.setattr("napari_invisp.jpeg.exact.decode_components", lambda data: None)
     by_rgb = metrics.raw_psnr(original, pipeline.recover(data).record)
     assert ours > by_rgb + 0.05
 
@@ -260,8 +260,9 @@ def _tampered(data: bytes, **changes: object) -> bytes:
         {"raw__surprise": 1},
         {"model__memo": {}},
         {"model": 3},
-        {"model__memo__knees": [0.9, "x", 0.9]},
-        {"model__memo__scene__camera_to_srgb": [[0, 0, 0], [0, 0, 0], [0, 0, 0]]},
+        {"model__memo__confidence": [1, 1, 1]},
+        {"model__memo__chain__knees": [0.9, "x", 0.9]},
+        {"model__memo__chain__scene__camera_to_srgb": [[0, 0, 0], [0, 0, 0], [0, 0, 0]]},
     ],
 )
 def test_a_capsule_that_makes_no_sense_is_told(

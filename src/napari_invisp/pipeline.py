@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from importlib.metadata import version
 from typing import Any, TypeVar
 
@@ -12,28 +13,28 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_invisp.conversion import (
+    as_seen_by,
+    from_network,
+    scene_of,
+    to_codes,
+    to_mosaic,
+    to_network,
+    to_tensor,
+)
 from napari_invisp.devices import choose_device
 from napari_invisp.errors import CapsuleError, CheckpointError, RawFileError
 from napari_invisp.flow.base import InvertibleISP
 from napari_invisp.flow.checkpoints import weights_hash
 from napari_invisp.flow.coded import Coded
 from napari_invisp.flow.profiles import Profile
-from napari_invisp.flow.scene import Scene
 from napari_invisp.jpeg.capsule import Capsule, check_coding, embed, from_jpeg
-from napari_invisp.jpeg.codec import (
-    JpegImage,
-    decode_components,
-    decode_jpeg,
-    encode_jpeg,
-    srgb_profile,
-)
-from napari_invisp.jpeg.exact import ExactDecoder
+from napari_invisp.jpeg.codec import JpegImage, decode_jpeg, encode_jpeg, srgb_profile
+from napari_invisp.jpeg.exact import windows_of
 from napari_invisp.jpeg.exif import build_exif
 from napari_invisp.jpeg.tables import nearest_quality
-from napari_invisp.sensor.cfa import denormalise, mosaic_from_rgb
 from napari_invisp.sensor.libraw import demosaic_uint16
 from napari_invisp.sensor.record import RawRecord
-from napari_invisp.sensor.saturation import saturation
 from napari_invisp.settings import ComputeSettings, RenderSettings
 from napari_invisp.tiling import (
     CancelCheck,
@@ -43,6 +44,7 @@ from napari_invisp.tiling import (
     single_threaded,
     tiles,
 )
+from napari_invisp.trial import attempt
 from napari_invisp.zoo import MODELS, load_model
 
 T = TypeVar("T", bound="np.generic[Any]")
@@ -172,9 +174,9 @@ class Pipeline:
         rgb = np.empty(counts.shape, np.uint8)
 
         def render_tile(tile: Tile) -> None:
-            x = _tensor(counts[tile.outer_rows, tile.outer_columns], device).mul_(scale)
-            y = model.forward(_to_network(x, profile))
-            rgb[tile.rows, tile.columns] = _to_codes(y[..., *tile.inner], profile)
+            x = to_tensor(counts[tile.outer_rows, tile.outer_columns], device).mul_(scale)
+            y = model.forward(to_network(x, profile))
+            rgb[tile.rows, tile.columns] = to_codes(y[..., *tile.inner], profile)
 
         self._through("rendering", record, model, model.halo, device, self.settings, render_tile)
         return Rendering(rgb, record, model, self.settings, device.type)
@@ -214,9 +216,19 @@ class Pipeline:
             **{f.name: getattr(record.capture, f.name) for f in fields(record.capture)},
         )
         plain = encode_jpeg(rendering.rgb, quality, subsampling, exif=exif, icc=srgb_profile())
+        trial = partial(
+            attempt,
+            rendering.rgb,
+            as_seen_by(record, rendering.model.profile),
+            rendering.model.profile,
+            Coded(quality, subsampling),
+            torch.device(rendering.device),
+        )
+        with torch.inference_mode():
+            model = rendering.model.tried(trial)
         header: dict[str, Any] = {
             "software": software,
-            "model": describe_model(rendering.model),
+            "model": describe_model(model),
             "raw": record.facts() | {"height": record.height, "width": record.width},
             "render": {
                 "quality": quality,
@@ -288,17 +300,13 @@ class Pipeline:
         seen = as_seen_by(record, profile)
         mosaic = np.empty((height, width), np.uint16)
         coded = _coded(jpeg)
-        exact = _exactly(data, jpeg)
+        decoded = windows_of(data, jpeg)
 
         def recover_tile(tile: Tile) -> None:
-            window = tile.outer_rows, tile.outer_columns
-            if exact is None:
-                y = _tensor(jpeg.rgb[window], device)
-            else:
-                y = exact.window(*window, device)
+            y = decoded(tile.outer_rows, tile.outer_columns, device)
             origin = tile.outer_rows.start, tile.outer_columns.start
             x = network.recover(y / 255, replace(coded, origin=origin))[..., *tile.inner]
-            mosaic[tile.rows, tile.columns] = _to_mosaic(_from_network(x, profile), seen)
+            mosaic[tile.rows, tile.columns] = to_mosaic(from_network(x, profile), seen)
 
         self._through(
             "recovering", record, network, network.recovery_halo, device, settings, recover_tile
@@ -385,63 +393,10 @@ def describe_model(model: InvertibleISP) -> dict[str, Any]:
     }
 
 
-def as_seen_by(record: RawRecord, profile: Profile) -> RawRecord:
-    """Return the record with the levels, pattern and balance that a profile takes for true."""
-    changes: dict[str, Any] = {}
-    if profile.black == "none":
-        changes["black"] = np.zeros((2, 2))
-    if profile.white != "file":
-        changes["white"] = float(profile.white)
-    if profile.pattern != "file":
-        changes["pattern"] = profile.pattern
-    if profile.balance == "none":
-        changes["white_balance"] = np.ones(3)
-    return record.replace(**changes) if changes else record
-
-
-def scene_of(record: RawRecord) -> Scene:
-    """Return what a model may know of a record beforehand."""
-    return Scene.of(record.white_balance, record.camera_to_srgb, saturation(record), record.pattern)
-
-
-def _exactly(data: bytes, jpeg: JpegImage) -> ExactDecoder | None:
-    components = decode_components(data)
-    return None if components is None else ExactDecoder(components, jpeg)
-
-
 def _coded(jpeg: JpegImage) -> Coded:
     """Return what a model may know of a JPEG; other encoders' tables are told by their average."""
     quality = jpeg.quality or nearest_quality(jpeg.tables[0])
     return Coded(quality, jpeg.subsampling or "4:2:0")
-
-
-def _tensor(pixels: NDArray[Any], device: torch.device) -> Tensor:
-    """``(H, W, 3)`` integers as ``(1, 3, H, W)`` float32."""
-    values = torch.from_numpy(np.ascontiguousarray(pixels)).to(device)
-    return values.permute(2, 0, 1).to(torch.float32, memory_format=torch.contiguous_format)[None]
-
-
-def _to_network(balanced: Tensor, profile: Profile) -> Tensor:
-    return balanced if profile.gamma == 1 else balanced ** (1 / profile.gamma)
-
-
-def _from_network(values: Tensor, profile: Profile) -> Tensor:
-    return values if profile.gamma == 1 else values.clamp(min=0) ** profile.gamma
-
-
-def _to_codes(y: Tensor, profile: Profile) -> NDArray[np.uint8]:
-    """``(1, 3, H, W)`` in [0, 1] as ``(H, W, 3)`` 8-bit codes."""
-    scaled = y[0] * 255
-    scaled = scaled.round_() if profile.rounding == "round" else scaled.floor_()
-    codes: NDArray[np.uint8] = scaled.clamp_(0, 255).to(torch.uint8).cpu().numpy()
-    return codes.transpose(1, 2, 0)
-
-
-def _to_mosaic(balanced: Tensor, record: RawRecord) -> NDArray[np.uint16]:
-    """Take the mosaic out of ``(1, 3, H, W)`` balanced RGB that starts at an even site."""
-    balance = torch.from_numpy(record.balance).to(balanced)
-    camera = (balanced[0] / balance[:, None, None]).cpu().numpy().transpose(1, 2, 0)
-    return denormalise(mosaic_from_rgb(camera, record.channels), record.black, record.white)
 
 
 def from_all_over(picture: NDArray[T], count: int) -> NDArray[T]:
@@ -455,4 +410,4 @@ def _sample(counts: NDArray[np.uint16], scale: float, profile: Profile) -> Tenso
     """Pixels from all over the frame, as ``(3, n)`` network input."""
     pixels = from_all_over(counts, _SAMPLE)
     balanced = torch.from_numpy(pixels.astype(np.float32) * np.float32(scale)).T.contiguous()
-    return _to_network(balanced, profile)
+    return to_network(balanced, profile)

@@ -12,10 +12,11 @@ from photographs import photograph
 from records import make_record, make_smooth_record
 
 from napari_invisp.baselines import Upi
+from napari_invisp.conversion import scene_of
 from napari_invisp.errors import CheckpointError
 from napari_invisp.flow.scene import Scene
 from napari_invisp.metrics import raw_psnr, rgb_psnr
-from napari_invisp.pipeline import Pipeline, scene_of
+from napari_invisp.pipeline import Pipeline
 from napari_invisp.sensor.cfa import demosaic_bilinear, normalise
 from napari_invisp.sensor.libraw import reference_srgb
 from napari_invisp.sensor.record import RawRecord

@@ -16,13 +16,14 @@ from photographs import photograph
 from torch import Tensor, nn
 
 from napari_invisp.baselines import CycleIsp, InvertibleGrayscale, UNetPair
+from napari_invisp.conversion import scene_of
 from napari_invisp.errors import CheckpointError
 from napari_invisp.flow.base import InvertibleISP
 from napari_invisp.flow.checkpoints import load_checkpoint, save_checkpoint, weights_hash
 from napari_invisp.jpeg.codec import decode_components, decode_jpeg
 from napari_invisp.jpeg.exact import ExactDecoder
 from napari_invisp.metrics import raw_psnr
-from napari_invisp.pipeline import Pipeline, scene_of
+from napari_invisp.pipeline import Pipeline
 from napari_invisp.sensor.cfa import denormalise, mosaic_from_rgb
 from napari_invisp.settings import RenderSettings
 from napari_invisp.tiling import tiles

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,20 +21,23 @@ from napari_invisp.flow.base import InvertibleISP
 from napari_invisp.flow.checkpoints import load_checkpoint, save_checkpoint
 from napari_invisp.flow.coded import Coded
 from napari_invisp.flow.headroom import from_metadata
-from napari_invisp.flow.parameters import WHITE
+from napari_invisp.flow.parameters import NEUTRAL, WHITE, PhysicsParameters
 from napari_invisp.flow.physics import Physics
 from napari_invisp.flow.profiles import PROFILES
 from napari_invisp.flow.scene import Scene
-from napari_invisp.flow.universal import STYLE, Universal, believed
+from napari_invisp.flow.universal import STYLE, Universal, room
 from napari_invisp.jpeg.capsule import embed, from_jpeg
 from napari_invisp.jpeg.codec import encode_jpeg
 from napari_invisp.jpeg.tables import quantization_tables
 from napari_invisp.metrics import raw_psnr, rgb_psnr
 from napari_invisp.pipeline import Pipeline
+from napari_invisp.samples import sample_path
 from napari_invisp.sensor.libraw import reference_srgb
+from napari_invisp.sensor.reading import read_raw
 from napari_invisp.sensor.record import CFA_PATTERNS, CfaPattern, camera_to_srgb_from
 from napari_invisp.settings import ComputeSettings, RenderSettings
 from napari_invisp.tiling import tiles
+from napari_invisp.zoo import load_model
 
 Fill = Callable[[nn.Module, int], None]
 BALANCE = (2.0, 1.0, 1.5)
@@ -62,7 +67,11 @@ def light(height: int, width: int, seed: int = 0) -> torch.Tensor:
 
 def of_file(model: Universal, pattern: str = "RGGB", headroom: float = 0.5) -> Universal:
     """Give a model a chain that covers all that the sensor can give, without a picture's fit."""
-    return model.remembering(from_metadata(scene_of(pattern), headroom, STYLE).to_dict())
+    return model.remembering(memo_of(from_metadata(scene_of(pattern), headroom, STYLE)))
+
+
+def memo_of(chain: PhysicsParameters) -> dict[str, Any]:
+    return {"chain": chain.to_dict(), "confidence": [1.0] * 6}
 
 
 def scene_of(pattern: str) -> Scene:
@@ -76,7 +85,7 @@ def fitted(model: Universal, pattern: str = "RGGB") -> Universal:
 
 def physics_of(model: Universal) -> Physics:
     """Give the chain of a model without its learned parts."""
-    return Physics().remembering(model.memo())
+    return Physics().remembering(model.memo()["chain"])
 
 
 # -- the chain inside ----------------------------------------------------------------------------
@@ -373,19 +382,89 @@ def with_other_tables(data: bytes) -> bytes:
     return data[:last] + bytes([data[last] + 1]) + data[last + 1 :]
 
 
-def test_a_restoration_is_believed_up_to_the_lowest_knee_and_not_at_white() -> None:
+def test_a_restoration_is_followed_up_to_the_lowest_knee_and_not_at_white() -> None:
     neutral = from_metadata(scene_of("RGGB"), 0.5, STYLE)
     knees = ((0.9, 0.8, 0.95), (0.9, 0.95, 0.92))
     chains = [replace(neutral, knees=each) for each in knees]
     generator = torch.Generator().manual_seed(0)
-    dark, change = torch.rand((2, 2, 3, 1, 5), generator=generator, dtype=torch.float64)
-    z = 0.3 * dark
+    z = 0.3 * torch.rand((2, 3, 1, 5), generator=generator, dtype=torch.float64)
     for picture, lowest in enumerate((0.8, 0.9)):
         # The brightest channel of a pixel, whichever it is, says how near to white it is.
         z[picture, picture + 1, 0] = torch.tensor([0.3, lowest, (lowest + WHITE) / 2, WHITE, 1.1])
-    believing = (believed(z, z + change, chains) - z) / change
-    expected = torch.tensor([1, 1, 0.5, 0, 0], dtype=torch.float64).expand(2, 3, 1, 5)
-    torch.testing.assert_close(believing, expected, rtol=0, atol=1e-5)
+    expected = torch.tensor([1, 1, 0.5, 0, 0], dtype=torch.float64).expand(2, 1, 1, 5)
+    torch.testing.assert_close(room(z, chains), expected, rtol=0, atol=1e-5)
+
+
+# -- what it finds out when the RAW is at hand ---------------------------------------------------
+
+
+class Misled(Universal):
+    """Takes a pattern for JPEG's noise, in one kind of pixel or in all."""
+
+    name = "misled"
+
+    def __init__(self, where: str) -> None:
+        super().__init__()
+        self.where = where
+        self.restoration.forward = self.mislead  # type: ignore[method-assign]
+
+    def mislead(self, z: torch.Tensor, places: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
+        wrong = 0.02 * torch.sign(torch.sin(torch.arange(z.shape[-1]) * 2.3))
+        dark = z.mean(1, keepdim=True) < 0.3
+        return z + wrong * (dark if self.where == "dark" else torch.ones_like(dark))
+
+
+def recovered_raw_psnr(model: Universal, *, tried: bool) -> tuple[float, list[float]]:
+    pipeline = Pipeline(RenderSettings(device="cpu", model=model.name))
+    pipeline._loaded[model.name] = model if tried else without_trials(model)
+    record = photograph(300, 420)
+    data = pipeline.encode(pipeline.render(record))
+    memo = from_jpeg(data, "a JPEG").header["model"]["memo"]
+    recovered = pipeline.recover(data, model=model.name).record
+    return raw_psnr(record, recovered), memo["confidence"]
+
+
+def without_trials(model: Universal) -> Universal:
+    class Sure(type(model)):  # type: ignore[misc]
+        def tried(self, attempt: object) -> Universal:
+            return self
+
+    other = copy.copy(model)
+    other.__class__ = Sure
+    return other
+
+
+@pytest.mark.parametrize("where", ["everywhere", "dark"])
+def test_what_does_harm_is_not_followed(where: str) -> None:
+    plain, unsure = recovered_raw_psnr(Universal(), tried=True)
+    assert unsure == [1.0] * 6
+    misled, _ = recovered_raw_psnr(Misled(where), tried=False)
+    wary, confidence = recovered_raw_psnr(Misled(where), tried=True)
+    assert misled < plain - 1.5
+    assert wary > plain - 0.2
+    assert max(confidence[:2]) < 0.25
+    assert (max(confidence[3:]) < 0.25) == (where == "everywhere")
+
+
+def test_the_shipped_restoration_helps_less_than_it_may() -> None:
+    record = read_raw(sample_path()).middle(640)
+    found = {}
+    for tried in (True, False):
+        model = load_model("universal")
+        assert isinstance(model, Universal)
+        pipeline = Pipeline(RenderSettings(device="cpu"))
+        pipeline._loaded["universal"] = model if tried else without_trials(model)
+        data = pipeline.encode(pipeline.render(record))
+        found[tried] = raw_psnr(record, pipeline.recover(data).record)
+    assert found[True] > found[False] + 0.1
+
+
+def test_a_frame_too_small_to_try_is_recovered_all_the_same(learned: Universal) -> None:
+    pipeline = Pipeline(RenderSettings(device="cpu", model="mine"))
+    pipeline._loaded["mine"] = learned
+    data = pipeline.encode(pipeline.render(photograph(30, 200)))
+    assert from_jpeg(data, "a JPEG").header["model"]["memo"]["confidence"] == [1.0] * 6
+    assert pipeline.recover(data, model="mine").record.mosaic.shape == (30, 200)
 
 
 # -- one set of weights, many files --------------------------------------------------------------
@@ -429,7 +508,18 @@ def test_the_memo_brings_the_model_of_the_file_back(learned: Universal) -> None:
 
 
 @pytest.mark.parametrize(
-    "memo", [None, [], {}, {"scene": {}}, Physics().memo() | {"departure": -1}]
+    "memo",
+    [
+        None,
+        [],
+        {},
+        {"chain": {}, "confidence": [1.0] * 6},
+        {"chain": Physics().memo() | {"departure": -1}, "confidence": [1.0] * 6},
+        {"chain": Physics().memo()},
+        memo_of(NEUTRAL) | {"confidence": [1.0] * 5},
+        memo_of(NEUTRAL) | {"confidence": [1.0] * 5 + [float("nan")]},
+        memo_of(NEUTRAL) | {"confidence": 1},
+    ],
 )
 def test_a_damaged_memo_is_refused(learned: Universal, memo: object) -> None:
     with pytest.raises(CheckpointError, match="damaged"):
@@ -439,7 +529,7 @@ def test_a_damaged_memo_is_refused(learned: Universal, memo: object) -> None:
 @pytest.mark.parametrize("field", ["pattern", "saturation"])
 def test_a_memo_that_lacks_a_fact_of_its_scene_is_refused(learned: Universal, field: str) -> None:
     memo = learned.memo()
-    del memo["scene"][field]
+    del memo["chain"]["scene"][field]
     with pytest.raises(CheckpointError, match=field):
         learned.remembering(memo)
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from photographs import photograph
 from torch import Tensor
 
+from napari_invisp.conversion import scene_of
 from napari_invisp.errors import SettingsError
 from napari_invisp.flow.coded import Coded
 from napari_invisp.flow.headroom import price
@@ -25,7 +26,7 @@ from napari_invisp.flow.scene import Scene
 from napari_invisp.flow.universal import STYLE, Universal
 from napari_invisp.jpeg.codec import decode_components, decode_jpeg, encode_jpeg
 from napari_invisp.jpeg.exact import ExactDecoder
-from napari_invisp.pipeline import Pipeline, scene_of
+from napari_invisp.pipeline import Pipeline
 from napari_invisp.sensor.cfa import mosaic_from_rgb, normalise
 from napari_invisp.sensor.record import CFA_PATTERNS
 from napari_invisp.settings import RenderSettings
@@ -171,7 +172,7 @@ def test_chains_are_fitted_as_the_pipeline_fits_them(
     """The pipeline's sample is of 16 bits, so not every number needs to come out the same."""
     pipeline = Pipeline(RenderSettings(device="cpu", model="fresh", headroom=0.5))
     pipeline._loaded["fresh"] = Universal()
-    memo = pipeline.render(memory.picture("picture 0").record).model.memo()
+    memo = pipeline.render(memory.picture("picture 0").record).model.memo()["chain"]
     chain = fresh._chains.of("picture 0", 0)[1]
     assert memo["knees"] == pytest.approx(chain.knees, abs=0.06)
     assert memo["departure"] == pytest.approx(chain.departure, rel=0.2)
@@ -319,7 +320,7 @@ def test_training_goes_the_way_that_the_pipeline_goes(
     example = learned.example(patch, np.random.default_rng(seed))
     memo = physics_of(example).memo()
     memo["scene"]["pattern"] = patch.record.pattern
-    model = learned.model.remembering(memo)
+    model = learned.model.remembering({"chain": memo, "confidence": [1.0] * 6})
     expected = -10 * math.log10(plain_error(example, model, patch.record.pattern) + 1e-7)
     with torch.no_grad():
         reported = learned(as_batch(example))

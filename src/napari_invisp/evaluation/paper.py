@@ -32,6 +32,7 @@ from scipy.ndimage import convolve
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
+from napari_invisp.conversion import as_seen_by, scene_of
 from napari_invisp.devices import choose_device
 from napari_invisp.errors import RawFileError
 from napari_invisp.evaluation.rows import TableMean, TableRow
@@ -39,7 +40,6 @@ from napari_invisp.flow.base import InvertibleISP
 from napari_invisp.flow.profiles import Profile
 from napari_invisp.jpeg.codec import decode_jpeg, encode_jpeg
 from napari_invisp.pictures import upright
-from napari_invisp.pipeline import as_seen_by, scene_of
 from napari_invisp.sensor.cfa import channel_index, normalise
 from napari_invisp.sensor.libraw import demosaic
 from napari_invisp.sensor.record import RawRecord

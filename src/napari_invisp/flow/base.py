@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from napari_invisp.flow.profiles import Profile
 
 if TYPE_CHECKING:
-    from napari_invisp.flow.coded import Coded
+    from napari_invisp.flow.coded import Coded, Trial
     from napari_invisp.flow.scene import Scene
 
 
@@ -58,6 +59,16 @@ class InvertibleISP(nn.Module, ABC):
             ``(3, n)`` of the network input, from all over the picture.
         headroom
             0…1, how much of what would clip is kept.
+        """
+        return self
+
+    def tried(self, attempt: Callable[[], Trial | None]) -> InvertibleISP:
+        """Return the model for one JPEG of the file: this one, unless it adapts to the JPEG.
+
+        Parameters
+        ----------
+        attempt
+            Sends parts of the rendering through JPEG, if the frame is large enough.
         """
         return self
 

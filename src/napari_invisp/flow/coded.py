@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -22,3 +25,29 @@ class Coded:
     quality: int = 90
     subsampling: str = "4:2:2"
     origin: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """Windows of a rendering, side by side as one picture, that went through JPEG.
+
+    Attributes
+    ----------
+    decoded
+        ``(1, 3, H, W)`` gamma-encoded sRGB, 0…1, as recovery sees it. All windows lie on JPEG's
+        grid of blocks as they do in the frame, and begin at the same CFA site.
+    coded
+        The JPEG.
+    truth
+        ``(H, W, 3)`` network RAW of the original, 0…1, that RAW figures are made of.
+    network_raw
+        Makes the same of what a model recovers, ``(1, 3, H, W)``.
+    inner
+        ``(H, W)`` bool: far enough from where windows meet.
+    """
+
+    decoded: Tensor
+    coded: Coded
+    truth: Tensor
+    network_raw: Callable[[Tensor], Tensor]
+    inner: Tensor

@@ -16,8 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from napari_invisp.errors import CheckpointError
 from napari_invisp.flow.base import InvertibleISP
-from napari_invisp.flow.coded import Coded
+from napari_invisp.flow.coded import Coded, Trial
+from napari_invisp.flow.confidence import Confidence
 from napari_invisp.flow.headroom import Style, fit
 from napari_invisp.flow.parameters import NEUTRAL, WHITE, PhysicsParameters
 from napari_invisp.flow.physics import Physics
@@ -74,6 +76,7 @@ class Universal(InvertibleISP):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.halo = self.flow.reach
         self._physics = Physics(NEUTRAL)
+        self._confidence = Confidence()
 
     @property
     def recovery_halo(self) -> int:
@@ -86,20 +89,42 @@ class Universal(InvertibleISP):
 
     def conditioned(self, scene: Scene, sample: Tensor, headroom: float) -> Universal:
         """Return the model of one file (see :mod:`~napari_invisp.flow.headroom`)."""
-        return self._with(fit(scene, sample, headroom, Physics, style=STYLE))
+        chain = fit(scene, sample, headroom, Physics, style=STYLE)
+        return self._with(chain, Confidence())
+
+    def tried(self, attempt: Callable[[], Trial | None]) -> Universal:
+        """Return the model that believes its restoration as far as it helps in a JPEG."""
+        trial = attempt()
+        if trial is None:
+            return self
+        full = self._with(self._physics.chain, Confidence())
+        z = self._physics.taken_out(trial.decoded)
+        plain = trial.network_raw(self._physics.expanded(self._flow_inverse(z)))
+        restored = trial.network_raw(full.recover(trial.decoded, trial.coded))
+        confidence = Confidence.fitted(
+            _brightness(z)[0, 0][trial.inner].to(plain),
+            (restored - plain)[trial.inner],
+            (trial.truth - plain)[trial.inner],
+        )
+        return self._with(self._physics.chain, confidence)
 
     def memo(self) -> dict[str, Any]:
-        """Return the chain's parameters."""
-        return self._physics.memo()
+        """Return the chain's parameters, and the confidence in restoration."""
+        return {"chain": self._physics.memo(), "confidence": list(self._confidence.levels)}
 
     def remembering(self, memo: Any) -> Universal:
-        """Return the model with the chain that a capsule kept."""
-        return self._with(PhysicsParameters.from_dict(memo))
+        """Return the model with the chain and the confidence that a capsule kept."""
+        try:
+            chain, confidence = memo["chain"], memo["confidence"]
+        except (KeyError, TypeError) as error:
+            raise CheckpointError(f"the parameters of universal are damaged: {error}") from None
+        return self._with(PhysicsParameters.from_dict(chain), Confidence.from_list(confidence))
 
-    def _with(self, chain: PhysicsParameters) -> Universal:
+    def _with(self, chain: PhysicsParameters, confidence: Confidence) -> Universal:
         other = copy.copy(self)  # with the same weights
         other._modules = dict(self._modules)
         other._physics = Physics(chain)
+        other._confidence = confidence
         return other
 
     def forward(self, x: Tensor) -> Tensor:
@@ -129,7 +154,8 @@ class Universal(InvertibleISP):
         def restored(cells: Tensor) -> Tensor:
             places = places_on_grid(top, left, cells.shape[-2] // 2, cells.shape[-1] // 2)
             estimate: Tensor = self.restoration(cells, places.to(cells)[None], conditions)
-            return believed(cells, estimate, [self._physics.chain])
+            correction = room(cells, [self._physics.chain]) * (estimate - cells)
+            return cells + self._confidence.at(_brightness(cells)) * correction
 
         return self._physics.expanded(self._flow_inverse(_replaced(z, region, restored)))
 
@@ -150,22 +176,32 @@ class Universal(InvertibleISP):
         return slice(None), slice(None), rows, columns
 
 
-def believed(z: Tensor, restored: Tensor, chains: Sequence[PhysicsParameters]) -> Tensor:
-    """Take a restoration for what it is worth: the less, the nearer to white.
+def room(z: Tensor, chains: Sequence[PhysicsParameters]) -> Tensor:
+    """Return how far to follow a restoration: the less, the nearer to white.
 
     Between the knee and white the chain's inverse magnifies every error, and what is likely there
     in other pictures says little about this one.
 
     Parameters
     ----------
-    z, restored
-        ``(N, 3, H, W)`` of the gamma domain, before and after restoration.
+    z
+        ``(N, 3, H, W)`` of the gamma domain, before restoration.
     chains
         Of each picture.
+
+    Returns
+    -------
+    torch.Tensor
+        ``(N, 1, H, W)``, 0 … 1.
     """
     knees = torch.tensor([min(chain.knees) for chain in chains]).to(z)[:, None, None, None]
-    room = (WHITE - z.amax(1, keepdim=True)) / (WHITE - knees)
-    return z + (restored - z) * room.clamp(0, 1)
+    left = (WHITE - z.amax(1, keepdim=True)) / (WHITE - knees)
+    return left.clamp(0, 1)
+
+
+def _brightness(z: Tensor) -> Tensor:
+    """Return what confidence goes by, ``(N, 1, H, W)``."""
+    return z.mean(1, keepdim=True)
 
 
 def about_chain(chain: PhysicsParameters) -> Tensor:

@@ -8,12 +8,14 @@ without rounding.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_invisp.jpeg.codec import JpegImage
+from napari_invisp.jpeg.codec import JpegImage, decode_components
 from napari_invisp.jpeg.color import rgb_from_components, upsample
 from napari_invisp.jpeg.dct import BLOCK, dct_matrix
 from napari_invisp.jpeg.tables import sampling_factors
@@ -84,6 +86,32 @@ class ExactDecoder:
         chroma = upsample(chroma, self._factors, None)[..., inner_rows, inner_columns]
         height, width = luma.shape[-2:]
         return rgb_from_components(torch.cat((luma, chroma[..., :height, :width]), 1))
+
+
+def windows_of(data: bytes, jpeg: JpegImage) -> Callable[[slice, slice, torch.device], Tensor]:
+    """Return what gives windows of a JPEG's picture, as exact as the file allows.
+
+    Parameters
+    ----------
+    data
+        The whole file.
+    jpeg
+        The same, decoded.
+
+    Returns
+    -------
+    callable
+        As :meth:`ExactDecoder.window`.
+    """
+    components = decode_components(data)
+    if components is not None:
+        return ExactDecoder(components, jpeg).window
+
+    def window(rows: slice, columns: slice, device: torch.device) -> Tensor:
+        pixels = torch.from_numpy(np.ascontiguousarray(jpeg.rgb[rows, columns])).to(device)
+        return pixels.permute(2, 0, 1)[None].to(torch.float32).contiguous()
+
+    return window
 
 
 def _neighbourhood(pixels: slice, factor: int, length: int) -> tuple[slice, slice]:

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from napari_invisp.conversion import as_seen_by
 from napari_invisp.errors import TrainingError
 from napari_invisp.flow.base import InvertibleISP
 from napari_invisp.flow.convolution import InvertibleConv1x1
 from napari_invisp.flow.invisp import Invisp
 from napari_invisp.flow.profiles import PROFILES, Profile
-from napari_invisp.pipeline import as_seen_by
 from napari_invisp.sensor.libraw import demosaic
 from napari_invisp.training.channel import JpegChannel
 from napari_invisp.training.objective import Example, Objective

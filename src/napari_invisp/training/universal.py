@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import get_worker_info
 
+from napari_invisp.conversion import scene_of
 from napari_invisp.errors import CheckpointError, SettingsError
 from napari_invisp.files import write_bytes_atomic
 from napari_invisp.flow.coded import Coded
@@ -25,9 +26,9 @@ from napari_invisp.flow.parameters import PhysicsParameters
 from napari_invisp.flow.physics import Physics
 from napari_invisp.flow.restoration import places_on_grid
 from napari_invisp.flow.scene import Scene
-from napari_invisp.flow.universal import STYLE, Universal, about_chain, about_coding, believed
+from napari_invisp.flow.universal import STYLE, Universal, about_chain, about_coding, room
 from napari_invisp.jpeg.rate import detail_bits
-from napari_invisp.pipeline import from_all_over, scene_of
+from napari_invisp.pipeline import from_all_over
 from napari_invisp.sensor.libraw import demosaic
 from napari_invisp.strictjson import dumps
 from napari_invisp.training.bidirectional import network_input, target_srgb
@@ -143,7 +144,8 @@ class UniversalObjective(Objective):
         )
         seen = _windows(decoded, starts, side)
         restored = self.model.restoration(seen, places.to(z), torch.cat((chains, coding), 1))
-        restored = believed(seen, restored, [each.chain for each in physics])
+        followed = room(seen, [each.chain for each in physics])
+        restored = seen + followed * (restored - seen)
         recovered = _each(Physics.expanded, physics, self.model.flow.inverse(restored, chains))
 
         raw = _measured(recovered.clamp(_DARKEST, 1) ** _GAMMA)
