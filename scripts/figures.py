@@ -194,6 +194,33 @@ class SameBudget(Figure):
         return markdown_lines(lines)
 
 
+class Speed(Figure):
+    """How long each file takes, beside LibRaw and the paper's network."""
+
+    def filled(self, document: Path) -> str:
+        """Return a table."""
+        measured = read(self.result)
+        cells: dict[str, dict[str, str]] = {}
+        for row in measured["rows"]:
+            line = cells.setdefault(row["file"], {})
+            if row["model"] == "LibRaw":
+                line["megapixels"] = f"{row['megapixels']:.1f}"
+                line["LibRaw"] = f"{row['seconds']:.2f} s"
+            elif "times_libraw" in row:
+                cell = f"{row['times_libraw']:.1f} ×"
+                if "faster_than_paper" in row:
+                    cell += f" (1/{row['faster_than_paper']:.0f})"
+                line[f"`{row['model']}`, {row['job']}"] = cell
+        columns = list(dict.fromkeys(column for line in cells.values() for column in line))
+        lines = [["file", *columns], ["---", *["---:"] * len(columns)]]
+        lines += [[file, *(cell.get(c, "–") for c in columns)] for file, cell in cells.items()]
+        note = (
+            f"Medians, from file to file, of LibRaw's time (and of the paper's network's time a "
+            f"pixel); {measured['cores']} cores, {measured['processor']}."
+        )
+        return f"{note}\n\n{markdown_lines(lines)}"
+
+
 def row_of_table_1(model: dict[str, Any]) -> str:
     """Tell which row a model belongs to; variants of the paper's network differ in training."""
     settings = model["card"].get("settings")
@@ -247,6 +274,7 @@ FIGURES: dict[str, Figure] = {
     "table-1": PaperTable1("table1"),
     "same-budget": SameBudget("same-budget"),
     "parts": PartByPart("parts"),
+    "speed": Speed("speed"),
 }
 
 
