@@ -1,14 +1,14 @@
 """What each part of `universal` brings, on full frames: RGB PSNR before JPEG, RAW PSNR, bytes.
 
 From `physics` on, one part after the other is added: joint highlights, the residual flow, the
-restoration. Quality 90, 4:2:2; `--headroom` as for `render`. `-o results/parts.json` and then
+restoration believed in full, and the confidence in it that the encoder finds. Quality 90, 4:2:2; `--headroom` as for `render`. `-o results/parts.json` and then
 `python scripts/figures.py` put the figures into the documentation.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from napari_invisp.evaluation.fidelity import reference_of
 from napari_invisp.files import write_bytes_atomic
 from napari_invisp.flow.base import InvertibleISP
+from napari_invisp.flow.coded import Trial
 from napari_invisp.flow.universal import Universal
 from napari_invisp.metrics import raw_psnr, rgb_psnr
 from napari_invisp.pipeline import Pipeline
@@ -41,18 +42,28 @@ class Nothing(nn.Module):
         return z
 
 
+class Sure(Universal):
+    """Believes its restoration in full."""
+
+    def tried(self, attempt: Callable[[], Trial | None]) -> Universal:
+        """Try nothing."""
+        return self
+
+
 def stages(name: str) -> Iterator[tuple[str, InvertibleISP]]:
     yield "physics", load_model("physics")
-    for label, missing in (
-        ("joint highlights", ("flow", "restoration")),
-        ("residual flow", ("restoration",)),
-        ("restoration", ()),
+    for label, missing, kind in (
+        ("joint highlights", ("flow", "restoration"), Sure),
+        ("residual flow", ("restoration",), Sure),
+        ("restoration", (), Sure),
+        ("confidence", (), Universal),
     ):
         model = load_model(name)
         if not isinstance(model, Universal):
             raise SystemExit(f"{name} is not universal")
         for part in missing:
             setattr(model, part, Nothing())
+        model.__class__ = kind
         yield f"+ {label}", model
 
 

@@ -37,7 +37,8 @@ class Way:
         self.given: str | None = None
         if model == PAPER:
             checkpoint = folder / "invisp.safetensors"
-            save_checkpoint(checkpoint, Invisp().eval())
+            if not checkpoint.exists():
+                save_checkpoint(checkpoint, Invisp().eval())
             self.model = self.given = str(checkpoint)
             middle = read_raw(raw_file).middle(MIDDLE)
             self.raw_file = folder / f"{raw_file.stem}-middle.dng"

@@ -175,6 +175,27 @@ def test_models_of_one_budget_stand_side_by_side(project: Path, figures: ModuleT
     assert "| 50.00 | 45.00 | 47.12 |" in lines[0]
 
 
+def test_times_stand_beside_libraws(project: Path, figures: ModuleType) -> None:
+    about = {"file": "a.dng", "megapixels": 12.0, "rounds": 3, "seconds_per_megapixel": 1.0}
+    rows = [
+        about | {"model": "LibRaw", "job": "render", "seconds": 1.25},
+        about
+        | {"model": "universal", "job": "render", "seconds": 5.0, "times_libraw": 4.0}
+        | {"faster_than_paper": 80.4},
+        about | {"model": "universal", "job": "recover", "seconds": 7.5, "times_libraw": 6.0},
+        about | {"model": "invisp", "job": "render", "seconds": 60.0},
+    ]
+    measured = {"processor": "Some CPU", "cores": 2, "rows": rows}
+    (project / "results" / "speed.json").write_text(json.dumps(measured))
+    note, *lines = show(project, figures, "speed").splitlines()
+    assert "2 cores, Some CPU" in note
+    assert lines[1:] == [
+        "| file | megapixels | LibRaw | `universal`, render | `universal`, recover |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        "| a.dng | 12.0 | 1.25 s | 4.0 × (1/80) | 6.0 × |",
+    ]
+
+
 def test_measuring_is_evaluating_by_the_recipe(
     project: Path, figures: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -36,11 +38,23 @@ def test_tiles_see_their_halo_as_far_as_the_frame_goes(
             assert range(length)[outer][inner] == range(length)[part]
 
 
-def test_tiles_are_no_larger_than_asked_and_in_reading_order() -> None:
+def test_tiles_are_alike_and_in_reading_order() -> None:
     pieces = tiles(100, 70, 32, 4)
     corners = [(tile.rows.start, tile.columns.start) for tile in pieces]
-    assert corners == [(y, x) for y in (0, 32, 64, 96) for x in (0, 32, 64)]
-    assert all(tile.rows.stop - tile.rows.start <= 32 for tile in pieces)
+    assert corners == [(y, x) for y in (0, 26, 52, 78) for x in (0, 24, 48)]
+
+
+@given(lengths, lengths, st.integers(1, 100), st.sampled_from((2, 4, 16)))
+def test_tiles_are_no_larger_and_no_more_than_asked(
+    height: int, width: int, size: int, grid: int
+) -> None:
+    pieces = tiles(height, width, size, 0, grid)
+    size = -(-size // grid) * grid
+    assert len(pieces) <= math.ceil(height / size) * math.ceil(width / size)
+    for tile in pieces:
+        assert tile.rows.start % grid == tile.columns.start % grid == 0
+        for part in (tile.rows, tile.columns):
+            assert part.stop - part.start <= size
 
 
 def test_one_tile_may_hold_everything() -> None:

@@ -54,7 +54,7 @@ def tiles(height: int, width: int, size: int, halo: int, grid: int = 2) -> list[
     height, width
         Of the frame, in pixels.
     size
-        Side of a tile without its halo; rounded up to the grid.
+        Side of a tile without its halo, at most; rounded up to the grid.
     halo
         Receptive half-width of the model; rounded up to the grid too.
     grid
@@ -65,12 +65,14 @@ def tiles(height: int, width: int, size: int, halo: int, grid: int = 2) -> list[
     halo += -halo % grid
 
     def cuts(length: int) -> list[tuple[slice, slice]]:
+        equal = -(-length // -(-length // size))  # so that none is a mere strip
+        equal += -equal % grid
         return [
             (
-                slice(start, min(start + size, length)),
-                slice(max(0, start - halo), min(start + size + halo, length)),
+                slice(start, min(start + equal, length)),
+                slice(max(0, start - halo), min(start + equal + halo, length)),
             )
-            for start in range(0, length, size)
+            for start in range(0, length, equal)
         ]
 
     return [

@@ -360,7 +360,7 @@ def test_the_pipeline_tells_how_and_where_a_picture_is_stored(
     assert {(coded.quality, coded.subsampling) for coded in Listening.heard} == {
         (quality, subsampling)
     }
-    expected = {(row, column) for row in (0, 32) for column in (0, 32, 64)}
+    expected = {(row, column) for row in (0, 30) for column in (0, 30, 60)}
     assert {coded.origin for coded in Listening.heard} == expected
 
 

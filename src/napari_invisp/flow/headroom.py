@@ -201,6 +201,7 @@ class _Search:
     ) -> None:
         self._build, self._style = build, style
         self._rendered: dict[PhysicsParameters, Tensor] = {}
+        self._costs: dict[PhysicsParameters, tuple[float, float]] = {}
         generator = torch.Generator().manual_seed(0)
         if x.shape[1] > _SAMPLE:
             chosen = torch.randperm(x.shape[1], generator=generator)[:_SAMPLE]
@@ -219,6 +220,12 @@ class _Search:
 
     def cost(self, parameters: PhysicsParameters) -> tuple[float, float]:
         """Return the objective of the module's description, and P."""
+        chain = replace(parameters, departure=0.0)
+        if chain not in self._costs:
+            self._costs[chain] = self._cost(chain)
+        return self._costs[chain]
+
+    def _cost(self, parameters: PhysicsParameters) -> tuple[float, float]:
         model = self._build(parameters)
         codes = self._codes(parameters, model)
         decoded = ((codes + self._noise).round_().clamp_(0, 255) / 255)[None, :, None]

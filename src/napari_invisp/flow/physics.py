@@ -25,6 +25,7 @@ from napari_invisp.flow.scene import Scene
 from napari_invisp.flow.tone import (
     GamutCompression,
     RollOff,
+    changed_where,
     decode_gamma,
     encode_gamma,
 )
@@ -122,25 +123,32 @@ class Physics(InvertibleISP):
         torch.Tensor
             ``(N, 3, H, W)`` of the gamma domain, black 0, white :data:`WHITE`.
         """
-        u = self._rolled_off(x.flatten(2) * self.chain.scene.gain)
+        u = self._rolled_off(_in_columns(x) * self.chain.scene.gain)
         z = encode_gamma(self._matrix.to(u) @ u)
-        smallest, largest = z.amin(-2, keepdim=True), z.amax(-2, keepdim=True)
-        if self._low.concerns(smallest, largest):
-            z = self._low.apply(z)
-            smallest = z.amin(-2, keepdim=True)
-        if self._high.concerns(WHITE - largest, WHITE - smallest):
-            z = WHITE - self._high.apply(WHITE - z)
-        return z.view_as(x)
+        if self._low.active:
+            z = changed_where(self._low.concerned(*z.aminmax(dim=0)), self._low.apply, z)
+        if self._high.active:
+            z = changed_where(self._above(z), lambda v: WHITE - self._high.apply(WHITE - v), z)
+        return _as_pictures(z, x.shape)
+
+    def _above(self, z: Tensor) -> Tensor:
+        """Tell which pixels the compression of colours above white concerns."""
+        smallest, largest = z.aminmax(dim=0)
+        return self._high.concerned(WHITE - largest, WHITE - smallest)
 
     def _rolled_off(self, u: Tensor) -> Tensor:
         """Roll each channel off towards white."""
-        channels = list(u.unbind(1))
+        channels = list(u)
         for c in (*self._others, self._first):
-            roll_off = self._roll_offs[c]
-            if roll_off.active and float(channels[c].detach().amax()) > self._knees[c]:
-                ceiling = self._ceiling(channels) if c == self._first else None
-                channels[c] = decode_gamma(roll_off.apply(encode_gamma(channels[c]), ceiling))
-        return torch.stack(channels, 1)
+            if not self._roll_offs[c].active:
+                continue
+
+            def bent(value: Tensor, *all_three: Tensor, c: int = c) -> Tensor:
+                ceiling = self._ceiling(all_three) if c == self._first else None
+                return decode_gamma(self._roll_offs[c].apply(encode_gamma(value), ceiling))
+
+            channels[c] = changed_where(channels[c] > self._knees[c], bent, channels[c], *channels)
+        return torch.stack(channels)
 
     def _ceiling(self, channels: Sequence[Tensor]) -> Tensor | None:
         """Where the channel that saturates first ends: no brighter than grey would make it."""
@@ -165,22 +173,45 @@ class Physics(InvertibleISP):
         trust = (1.0, 1.0, 1.0) if exact else self.chain.trust
         snap = -float("inf") if exact else self.chain.snap
         shape = z.shape
-        z = z.flatten(2)
-        smallest, largest = z.amin(-2, keepdim=True), z.amax(-2, keepdim=True)
-        if trust[2] and self._high.concerns(WHITE - largest, WHITE - smallest):
-            complement = WHITE - z
-            z = z + (complement - self._high.undo(complement)) * trust[2]
-            largest = z.amax(-2, keepdim=True)
-        if trust[1] and self._low.concerns(smallest, largest):
-            z = z + (self._low.undo(z) - z) * trust[1]
-        rolled = (self._inverse.to(z) @ decode_gamma(z)).unbind(1)
+        z = _in_columns(z)
+        if trust[2] and self._high.active:
+
+            def darker(v: Tensor) -> Tensor:
+                complement = WHITE - v
+                return v + (complement - self._high.undo(complement)) * trust[2]
+
+            z = changed_where(self._above(z), darker, z)
+        if trust[1] and self._low.active:
+            z = changed_where(
+                self._low.concerned(*z.aminmax(dim=0)),
+                lambda v: v + (self._low.undo(v) - v) * trust[1],
+                z,
+            )
+        rolled = (self._inverse.to(z) @ decode_gamma(z)).unbind()
         channels = list(rolled)
         for c, (roll_off, knee) in enumerate(zip(self._roll_offs, self._knees, strict=True)):
-            if roll_off.active and float(rolled[c].detach().amax()) > knee:
-                ceiling = self._ceiling(rolled) if c == self._first else None
-                v = encode_gamma(rolled[c])
+            if not roll_off.active:
+                continue
+
+            def straight(
+                value: Tensor, *all_three: Tensor, c: int = c, roll_off: RollOff = roll_off
+            ) -> Tensor:
+                ceiling = self._ceiling(all_three) if c == self._first else None
+                v = encode_gamma(value)
                 opened = v + (roll_off.undo(v, ceiling) - v) * trust[0]
                 saturated = v > (WHITE if ceiling is None else ceiling) - snap
-                channels[c] = decode_gamma(torch.where(saturated, roll_off.top, opened))
-        x: Tensor = torch.stack(channels, 1) / self.chain.scene.gain
-        return x.view(shape)
+                return decode_gamma(torch.where(saturated, roll_off.top, opened))
+
+            channels[c] = changed_where(rolled[c] > knee, straight, rolled[c], *rolled)
+        return _as_pictures(torch.stack(channels) / self.chain.scene.gain, shape)
+
+
+def _in_columns(pictures: Tensor) -> Tensor:
+    """``(N, 3, H, W)`` as ``(3, N·H·W)``, a view of one picture."""
+    return pictures.transpose(0, 1).flatten(1)
+
+
+def _as_pictures(columns: Tensor, shape: torch.Size) -> Tensor:
+    """Undo :func:`_in_columns`."""
+    count, channels, height, width = shape
+    return columns.view(channels, count, height, width).transpose(0, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -36,6 +37,34 @@ def decode_gamma(encoded: Tensor) -> Tensor:
 def encode_gamma_of(linear: float) -> float:
     """:func:`encode_gamma` of one number."""
     return float(encode_gamma(torch.tensor(linear, dtype=torch.float64)).item())
+
+
+# Fewer values are faster all computed than picked out.
+_MANY = 50_000
+
+
+def changed_where(
+    chosen: Tensor, change: Callable[..., Tensor], value: Tensor, *others: Tensor
+) -> Tensor:
+    """Change some columns of a tensor, without computing the others where they are many.
+
+    Parameters
+    ----------
+    chosen
+        ``(M,)`` bool.
+    change
+        Takes columns of ``value`` and of the ``others``, and returns new ones of ``value``.
+    value, others
+        ``(…, M)``.
+    """
+    count = int(chosen.count_nonzero())
+    if count == 0:
+        return value
+    if len(chosen) < _MANY or 2 * count > len(chosen):
+        return torch.where(chosen, change(value, *others), value)
+    index = chosen.nonzero().squeeze(1)
+    part = change(*(each.index_select(-1, index) for each in (value, *others)))
+    return value.index_copy(-1, index, part)
 
 
 # Below this, all channels are black and have no colour.
@@ -162,18 +191,16 @@ class GamutCompression:
         extent = (room + (self.limit - 1)) / room
         return room, extent, extent.minimum(STEEPEST / extent).clamp(min=1)
 
-    def concerns(self, smallest: Tensor, largest: Tensor) -> bool:
-        """Whether any pixel can lie beyond its knee; cheap, and true rather too often.
+    def concerned(self, smallest: Tensor, largest: Tensor) -> Tensor:
+        """Tell which pixels can lie beyond their knee; cheap, and true rather too often.
 
         Parameters
         ----------
         smallest, largest
             Of each pixel's channels.
         """
-        if not self.active:
-            return False
         room = max(1 - self.threshold, (self.limit - 1) / (STEEPEST - 1))
-        return bool((smallest < largest * room).any())
+        return smallest < largest * room
 
     def apply(self, z: Tensor) -> Tensor:
         """Compress ``(…, 3, N)`` values; 0 is black."""

@@ -50,7 +50,7 @@ class Universal(InvertibleISP):
 
     name = "universal"
     grid = ResidualFlow.cell
-    tile = 512
+    tile = 768
 
     def __init__(
         self,

@@ -1,0 +1,28 @@
+"""The benchmarks still run, and tell what they have measured."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_speed_is_told_beside_libraw(tmp_path: Path) -> None:
+    pytest.importorskip("pytest_benchmark")
+    result = tmp_path / "speed.json"
+    command = [sys.executable, "-m", "pytest", "benchmarks", "-p", "no:cacheprovider"]
+    command += ["-k", "libraw or physics", "--rounds", "1", "--benchmark-json", str(result)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = {(row["model"], row["job"]): row for row in json.loads(result.read_text())["rows"]}
+    assert set(rows) == {("LibRaw", "render"), ("physics", "render"), ("physics", "recover")}
+    libraw, render = rows["LibRaw", "render"], rows["physics", "render"]
+    assert render["file"] == "dog.dng"
+    assert render["times_libraw"] == pytest.approx(render["seconds"] / libraw["seconds"])
+    assert render["seconds_per_megapixel"] == pytest.approx(render["seconds"] / 2.048, rel=0.01)
+    assert f"{render['times_libraw']:.2f} x LibRaw" in done.stdout
