@@ -1,8 +1,9 @@
 """What each part of `universal` brings, on full frames: RGB PSNR before JPEG, RAW PSNR, bytes.
 
 From `physics` on, one part after the other is added: joint highlights, the residual flow, the
-restoration believed in full, and the confidence in it that the encoder finds. Quality 90, 4:2:2; `--headroom` as for `render`. `-o results/parts.json` and then
-`python scripts/figures.py` put the figures into the documentation.
+restoration believed in full, and the confidence in it that the encoder finds. Quality 90, 4:2:2;
+`--headroom` as for `render`. `-o results/parts.json` and then `python scripts/figures.py` put the
+figures into the documentation.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from napari_invisp.flow.coded import Coded
-from napari_invisp.flow.restoration import Restoration, _has_bfloat16, places_on_grid
+from napari_invisp.flow.restoration import Restoration, places_on_grid
 from napari_invisp.flow.universal import CODING_NUMBERS, about_coding
 
 Fill = Callable[[nn.Module, int], None]
@@ -99,33 +99,3 @@ def test_corrections_are_a_few_codes_at_first(restoration: Restoration) -> None:
     """Weights of a trained net's magnitude do not move a picture by more than JPEG does."""
     correction = corrected(restoration, picture(64)) - picture(64)
     assert 0.1 < float(correction.std()) * 255 < 10
-
-
-@pytest.mark.parametrize("native", [True, False])
-def test_bfloat16_where_the_processor_has_it_changes_next_to_nothing(
-    restoration: Restoration, native: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("napari_invisp.flow.restoration._has_bfloat16", lambda: native)
-    restoration.float()
-    z = picture(64).float()
-    learning = corrected(restoration, z)
-    with torch.inference_mode():
-        recovering = corrected(restoration, z)
-    assert recovering.dtype == torch.float32
-    difference = (recovering - learning).square().mean().sqrt()
-    correction = (learning - z).square().mean().sqrt()
-    assert (difference > 1e-5 * correction) == native
-    assert difference < 0.02 * correction
-
-
-def test_the_processor_says_whether_it_has_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
-    for said, expected in (
-        ({"avx512_bf16": True}, True),
-        ({"amx_bf16": True}, True),
-        ({"avx512_f": True, "avx512_bf16": False}, False),
-        ({"architecture": "aarch64"}, False),
-    ):
-        monkeypatch.setattr("torch.cpu.get_capabilities", said.copy, raising=False)
-        assert _has_bfloat16() == expected
-    monkeypatch.delattr("torch.cpu.get_capabilities")
-    assert not _has_bfloat16()

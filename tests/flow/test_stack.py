@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from napari_invisp.flow.stack import Conditions, Stack
+from napari_invisp.flow.stack import Conditions, Stack, _has_bfloat16
 
 Fill = Callable[[nn.Module, int], None]
 
@@ -35,6 +35,12 @@ def test_only_neutral_conditions_begin_without_a_meaning() -> None:
     assert Conditions(4, 5)(told).std() > 0
 
 
+@pytest.fixture
+def exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_invisp.flow.stack._has_bfloat16", lambda: False)
+
+
+@pytest.mark.usefixtures("exact")
 def test_each_picture_has_conditions_of_its_own(stack: Stack) -> None:
     x, told = noise(1, 2, 6, 7).repeat(2, 1, 1, 1), noise(2, 4)
     with torch.no_grad():
@@ -44,6 +50,7 @@ def test_each_picture_has_conditions_of_its_own(stack: Stack) -> None:
     torch.testing.assert_close(both, torch.cat(alone))
 
 
+@pytest.mark.usefixtures("exact")
 def test_the_way_without_gradients_computes_the_same(stack: Stack) -> None:
     for count in (1, 2):
         x, told = noise(count, 2, 6, 7), noise(count, 4)
@@ -68,3 +75,31 @@ def test_sees_as_far_as_it_says_and_no_further(stack: Stack) -> None:
 def test_gradients_reach_every_parameter(stack: Stack) -> None:
     stack(noise(2, 2, 5, 5), noise(2, 4)).square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().max() > 0 for p in stack.parameters())
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_bfloat16_where_the_processor_has_it_changes_next_to_nothing(
+    stack: Stack, native: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_invisp.flow.stack._has_bfloat16", lambda: native)
+    x, told = noise(1, 2, 40, 50), noise(1, 4)
+    learning = stack(x, told).detach()
+    with torch.inference_mode():
+        working = stack(x, told)
+    assert working.dtype == torch.float32
+    difference = (working - learning).square().mean().sqrt()
+    assert (difference > 1e-5 * learning.std()) == native
+    assert difference < 0.02 * learning.std()
+
+
+def test_the_processor_says_whether_it_has_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    for said, expected in (
+        ({"avx512_bf16": True}, True),
+        ({"amx_bf16": True}, True),
+        ({"avx512_f": True, "avx512_bf16": False}, False),
+        ({"architecture": "aarch64"}, False),
+    ):
+        monkeypatch.setattr("torch.cpu.get_capabilities", said.copy, raising=False)
+        assert _has_bfloat16() == expected
+    monkeypatch.delattr("torch.cpu.get_capabilities")
+    assert not _has_bfloat16()

@@ -6,6 +6,7 @@ import copy
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -288,6 +289,28 @@ def test_the_pipeline_takes_back_what_the_flow_did(randomise: Fill) -> None:
         recovered = pipeline.recover(data, model="mine").record
         assert recovered.replace(mosaic=record.mosaic) == record
         assert raw_psnr(record, recovered) > 38
+
+
+def test_machines_with_and_without_bfloat16_understand_each_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    record, pipeline = photograph(200, 260), Pipeline(RenderSettings(device="cpu"))
+
+    def on_machine(native: bool) -> None:
+        monkeypatch.setattr("napari_invisp.flow.stack._has_bfloat16", lambda: native)
+
+    pictures, files, figures = {}, {}, {}
+    for there in (True, False):
+        on_machine(there)
+        rendering = pipeline.render(record)
+        pictures[there], files[there] = rendering.rgb, pipeline.encode(rendering)
+    for there, back in product((True, False), repeat=2):
+        on_machine(back)
+        figures[there, back] = raw_psnr(record, pipeline.recover(files[there]).record)
+    difference = np.abs(pictures[True].astype(int) - pictures[False])
+    assert 0 < difference.mean() < 0.02
+    assert difference.max() <= 1
+    assert max(figures.values()) - min(figures.values()) < 0.05
 
 
 def test_weights_that_are_not_those_of_the_file_are_refused(checkpoint: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -58,23 +56,8 @@ class Restoration(nn.Module):
         means, details = self.bands.split_apart(z - 0.5)
         seen = torch.cat((means * _MEANS_SEEN, details * _DETAILS_SEEN, places), 1)
         size = _CODES * (0.5 * self.size(conditions)).exp()
-        with _precision(z.device):
-            correction: Tensor = self.stack(seen, conditions)
+        correction: Tensor = self.stack(seen, conditions)
         return z + self.bands.join(correction * size)
-
-
-def _precision(device: torch.device) -> AbstractContextManager[object]:
-    """Let convolutions be done in bfloat16 where that is faster: corrections are small."""
-    if torch.is_grad_enabled() or device.type != "cpu" or not _has_bfloat16():
-        return nullcontext()
-    return torch.autocast("cpu", torch.bfloat16)
-
-
-def _has_bfloat16() -> bool:
-    """Tell whether the processor itself multiplies in bfloat16."""
-    ask = getattr(torch.cpu, "get_capabilities", dict)  # older torch cannot tell
-    capabilities: Mapping[str, object] = ask()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 def places_on_grid(row: int, column: int, height: int, width: int) -> Tensor:
