@@ -43,7 +43,9 @@ class Way:
             middle = read_raw(raw_file).middle(MIDDLE)
             self.raw_file = folder / f"{raw_file.stem}-middle.dng"
             write_dng(self.raw_file, middle)
-        self.megapixels = read_raw(self.raw_file).mosaic.size / 1e6
+        megapixels = read_raw(self.raw_file).mosaic.size / 1e6
+        once = model == PAPER
+        self.about = {"file": raw_file.name, "model": model, "megapixels": megapixels, "once": once}
 
     def render(self) -> None:
         """From the RAW file to the JPEG file."""
@@ -77,14 +79,7 @@ def test_libraw(raw_file: Path, timed: Callable[..., None]) -> None:
 @pytest.mark.parametrize("model", MODELS)
 def test_render(raw_file: Path, model: str, folder: Path, timed: Callable[..., None]) -> None:
     way = Way(raw_file, model, folder)
-    timed(
-        way.render,
-        file=raw_file.name,
-        job="render",
-        model=model,
-        megapixels=way.megapixels,
-        once=model == PAPER,
-    )
+    timed(way.render, job="render", **way.about)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -92,11 +87,4 @@ def test_recover(raw_file: Path, model: str, folder: Path, timed: Callable[..., 
     way = Way(raw_file, model, folder)
     if not way.jpeg.exists():
         way.render()
-    timed(
-        way.recover,
-        file=raw_file.name,
-        job="recover",
-        model=model,
-        megapixels=way.megapixels,
-        once=model == PAPER,
-    )
+    timed(way.recover, job="recover", **way.about)
