@@ -32,13 +32,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def timed(benchmark: BenchmarkFixture, request: pytest.FixtureRequest) -> Callable[..., None]:
-    """Take the time of a job; ``once`` is for what takes a minute."""
+    """Take the time of a job, and keep what it is about."""
 
-    def timed(
-        work: Callable[[], object], *, file: str, once: bool = False, **about: object
-    ) -> None:
-        benchmark.group = file
-        benchmark.extra_info.update(file=file, **about)
+    def timed(work: Callable[[], object], **about: object) -> None:
+        benchmark.group = str(about["file"])
+        benchmark.extra_info.update(about)
+        once = about["model"] == PAPER  # it takes a minute
         rounds = 1 if once else request.config.getoption("--rounds")
         benchmark.pedantic(work, rounds=rounds, warmup_rounds=0 if once else 1)
 
@@ -56,15 +55,16 @@ def rows(benchmarks: list[Any]) -> list[dict[str, Any]]:
         }
         for each in benchmarks
     ]
+    libraw = {row["file"]: row for row in found if row["model"] == LIBRAW}
+    paper = {(row["file"], row["job"]): row for row in found if row["model"] == PAPER}
     for row in found:
-        for other in found:
-            if other["file"] != row["file"] or other is row:
-                continue
-            if other["model"] == LIBRAW and row["model"] != PAPER:
-                row["times_libraw"] = row["seconds"] / other["seconds"]
-            if other["model"] == PAPER and other["job"] == row["job"]:
-                each = row["seconds_per_megapixel"]
-                row["faster_than_paper"] = other["seconds_per_megapixel"] / each
+        if row["model"] == PAPER:
+            continue
+        if row["model"] != LIBRAW and (other := libraw.get(row["file"])):
+            row["times_libraw"] = row["seconds"] / other["seconds"]
+        if other := paper.get((row["file"], row["job"])):
+            each = row["seconds_per_megapixel"]
+            row["faster_than_paper"] = other["seconds_per_megapixel"] / each
     return found
 
 

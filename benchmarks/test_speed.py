@@ -44,8 +44,7 @@ class Way:
             self.raw_file = folder / f"{raw_file.stem}-middle.dng"
             write_dng(self.raw_file, middle)
         megapixels = read_raw(self.raw_file).mosaic.size / 1e6
-        once = model == PAPER
-        self.about = {"file": raw_file.name, "model": model, "megapixels": megapixels, "once": once}
+        self.about = {"file": raw_file.name, "model": model, "megapixels": megapixels}
 
     def render(self) -> None:
         """From the RAW file to the JPEG file."""

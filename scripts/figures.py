@@ -50,6 +50,11 @@ TABLE_1 = {
 }
 
 
+#: What stands in each column of a table, by the first cells of its line.
+Cells = dict[tuple[str, ...], dict[str, str]]
+FILE_AND_HEADROOM = ("file", "headroom")
+
+
 def read(result: str) -> dict[str, Any]:
     """Return what a result's file holds."""
     values: dict[str, Any] = json.loads(path_of(result).read_text(encoding="utf-8"))
@@ -104,23 +109,20 @@ class ModelsByFiles(Figure):
         rows = rows_from(read(self.result))
         averages = [mean for mean in means(rows) if isinstance(mean, Mean)]
         models = list(dict.fromkeys(row.model for row in rows))
-        cells: dict[tuple[str, float], dict[str, str]] = {}
+        cells: Cells = {}
         for name, each in [*((row.file, row) for row in rows), *(("mean", m) for m in averages)]:
-            cells.setdefault((name, each.headroom), {})[each.model] = _cell(each)
+            cells.setdefault((name, f"{each.headroom:g}"), {})[each.model] = _cell(each)
         kinds = {(row.quality, row.subsampling) for row in rows}
         kind = ", ".join(f"quality {quality}, {subsampling}" for quality, subsampling in kinds)
         note = f"RGB PSNR before JPEG / after JPEG / RAW PSNR [lossy DNG of equal bytes]; {kind}."
-        return f"{note}\n\n{_side_by_side(cells, models)}"
+        return f"{note}\n\n{_side_by_side(cells, FILE_AND_HEADROOM, models)}"
 
 
-def _side_by_side(cells: dict[tuple[str, float], dict[str, str]], columns: list[str]) -> str:
-    """Make a table with a line for each file and headroom."""
-    lines = [
-        [file, f"{headroom:g}", *(cell.get(column, "–") for column in columns)]
-        for (file, headroom), cell in cells.items()
-    ]
-    heads = [["file", "headroom", *columns], ["---", "---:", *["---:"] * len(columns)]]
-    return markdown_lines([*heads, *lines])
+def _side_by_side(cells: Cells, keys: tuple[str, ...], columns: list[str]) -> str:
+    """Make a table with a line for each key, such as a file and a headroom."""
+    heads = [*keys, *columns]
+    lines = [[*key, *(cell.get(column, "–") for column in columns)] for key, cell in cells.items()]
+    return markdown_lines([heads, ["---", *["---:"] * (len(heads) - 1)], *lines])
 
 
 def _cell(each: Row | Mean) -> str:
@@ -166,13 +168,13 @@ class PartByPart(Figure):
         """Return a table."""
         rows = read(self.result)["rows"]
         parts = list(dict.fromkeys(row["part"] for row in rows))
-        cells: dict[tuple[str, float], dict[str, str]] = {}
+        cells: Cells = {}
         for row in rows:
-            cells.setdefault((row["file"], row["headroom"]), {})[row["part"]] = (
+            cells.setdefault((row["file"], f"{row['headroom']:g}"), {})[row["part"]] = (
                 f"{row['rgb_psnr']:.2f} / **{row['raw_psnr']:.2f}** / {row['bytes'] / 1e6:.2f} MB"
             )
         note = "RGB PSNR before JPEG / RAW PSNR / size of the JPEG; quality 90, 4:2:2."
-        return f"{note}\n\n{_side_by_side(cells, parts)}"
+        return f"{note}\n\n{_side_by_side(cells, FILE_AND_HEADROOM, parts)}"
 
 
 class SameBudget(Figure):
@@ -200,9 +202,9 @@ class Speed(Figure):
     def filled(self, document: Path) -> str:
         """Return a table."""
         measured = read(self.result)
-        cells: dict[str, dict[str, str]] = {}
+        cells: Cells = {}
         for row in measured["rows"]:
-            line = cells.setdefault(row["file"], {})
+            line = cells.setdefault((row["file"],), {})
             if row["model"] == "LibRaw":
                 line["megapixels"] = f"{row['megapixels']:.1f}"
                 line["LibRaw"] = f"{row['seconds']:.2f} s"
@@ -212,13 +214,11 @@ class Speed(Figure):
                     cell += f" (1/{row['faster_than_paper']:.0f})"
                 line[f"`{row['model']}`, {row['job']}"] = cell
         columns = list(dict.fromkeys(column for line in cells.values() for column in line))
-        lines = [["file", *columns], ["---", *["---:"] * len(columns)]]
-        lines += [[file, *(cell.get(c, "–") for c in columns)] for file, cell in cells.items()]
         note = (
             f"Medians, from file to file, of LibRaw's time (and of the paper's network's time a "
             f"pixel); {measured['cores']} cores, {measured['processor']}."
         )
-        return f"{note}\n\n{markdown_lines(lines)}"
+        return f"{note}\n\n{_side_by_side(cells, ('file',), columns)}"
 
 
 def row_of_table_1(model: dict[str, Any]) -> str:

@@ -35,12 +35,6 @@ def scene_of(record: RawRecord) -> Scene:
     return Scene.of(record.white_balance, record.camera_to_srgb, saturation(record), record.pattern)
 
 
-def to_tensor(pixels: NDArray[Any], device: torch.device) -> Tensor:
-    """``(H, W, 3)`` integers as ``(1, 3, H, W)`` float32."""
-    values = torch.from_numpy(np.ascontiguousarray(pixels)).to(device)
-    return values.permute(2, 0, 1).to(torch.float32, memory_format=torch.contiguous_format)[None]
-
-
 def to_network(balanced: Tensor, profile: Profile) -> Tensor:
     """Linear balanced RGB as a profile's network input."""
     return balanced if profile.gamma == 1 else balanced ** (1 / profile.gamma)

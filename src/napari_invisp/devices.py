@@ -1,8 +1,13 @@
-"""Which processor a model runs on."""
+"""Which processor a model runs on, and pixels on their way there."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from napari_invisp.errors import SettingsError
 from napari_invisp.settings import DEVICES
@@ -43,3 +48,9 @@ def choose_device(name: str = "auto") -> tuple[torch.device, str | None]:
     if _available(name):
         return torch.device(name), None
     return torch.device("cpu"), f"{name} is not available here; running on the CPU instead"
+
+
+def to_tensor(pixels: NDArray[Any], device: torch.device) -> Tensor:
+    """``(H, W, 3)`` integers as ``(1, 3, H, W)`` float32."""
+    values = torch.from_numpy(np.ascontiguousarray(pixels)).to(device)
+    return values.permute(2, 0, 1).to(torch.float32, memory_format=torch.contiguous_format)[None]

@@ -20,9 +20,8 @@ from napari_invisp.conversion import (
     to_codes,
     to_mosaic,
     to_network,
-    to_tensor,
 )
-from napari_invisp.devices import choose_device
+from napari_invisp.devices import choose_device, to_tensor
 from napari_invisp.errors import CapsuleError, CheckpointError, RawFileError
 from napari_invisp.flow.base import InvertibleISP
 from napari_invisp.flow.checkpoints import weights_hash

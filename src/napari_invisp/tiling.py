@@ -65,7 +65,8 @@ def tiles(height: int, width: int, size: int, halo: int, grid: int = 2) -> list[
     halo += -halo % grid
 
     def cuts(length: int) -> list[tuple[slice, slice]]:
-        equal = -(-length // -(-length // size))  # so that none is a mere strip
+        count = -(-length // size)
+        equal = -(-length // count)  # so that none is a mere strip
         equal += -equal % grid
         return [
             (

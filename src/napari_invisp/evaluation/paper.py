@@ -32,7 +32,7 @@ from scipy.ndimage import convolve
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
-from napari_invisp.conversion import as_seen_by, scene_of
+from napari_invisp.conversion import as_seen_by, scene_of, to_network
 from napari_invisp.devices import choose_device
 from napari_invisp.errors import RawFileError
 from napari_invisp.evaluation.rows import TableMean, TableRow
@@ -162,7 +162,7 @@ class PaperProtocol:
         for model in self._models:
             seen = as_seen_by(record, model.profile)
             balanced = torch.from_numpy(upright(_balanced(seen, model.profile), record))
-            inputs = balanced ** (1 / model.profile.gamma)
+            inputs = to_network(balanced, model.profile)
             step = max(1, min(inputs.shape[:2]) // _SAMPLES)
             sample = inputs[::step, ::step].reshape(-1, 3).T.contiguous()
             for headroom in self._headrooms:

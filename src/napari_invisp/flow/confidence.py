@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from napari_invisp.errors import CheckpointError
+from napari_invisp.flow.parameters import floats
 
 #: Brightnesses at which it is told; linear in between.
 _KNOTS = 6
 _MOST = 2.0
-# Mean squared change of what a correction changes little is not worth believing in.
+# Mean squared change below which there is too little of a correction to judge it.
 _PRIOR = 1e-8
 _DIGITS = 2
 
@@ -55,8 +55,6 @@ class Confidence:
 
     def at(self, brightness: Tensor) -> Tensor:
         """Return the factor at each brightness of a tensor of any shape."""
-        if all(level == 1 for level in self.levels):
-            return torch.ones_like(brightness)
         levels = torch.tensor(self.levels).to(brightness)
         place = brightness.clamp(0, 1) * (_KNOTS - 1)
         below = place.floor().clamp(max=_KNOTS - 2)
@@ -73,12 +71,9 @@ class Confidence:
             It is something else, or a level is impossible.
         """
         try:
-            levels = tuple(float(value) for value in values)
-            if len(levels) != _KNOTS or not np.isfinite(levels).all():
-                raise ValueError(f"expected {_KNOTS} finite numbers, found {values!r}")
+            return cls(floats(values, _KNOTS))
         except (TypeError, ValueError, OverflowError) as error:
             raise CheckpointError(f"the confidence in restoration is damaged: {error}") from None
-        return cls(levels)
 
 
 def _weights(brightness: Tensor) -> Tensor:

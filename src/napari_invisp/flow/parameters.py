@@ -72,15 +72,15 @@ class PhysicsParameters:
                 raise ValueError(f"unknown fields {', '.join(sorted(map(str, unknown)))}")
             parameters = cls(
                 scene=Scene.from_dict(values["scene"]),
-                knees=_floats(values["knees"], 3),
-                shapes=_floats(values["shapes"], 3),
-                neutral=_floats([values["neutral"]], 1)[0],
-                low=_floats(values["low"], 2),
-                high=_floats(values["high"], 2),
-                scale=_floats([values["scale"]], 1)[0],
-                snap=_floats([values["snap"]], 1)[0],
-                trust=_floats(values["trust"], 3),
-                departure=_floats([values["departure"]], 1)[0],
+                knees=floats(values["knees"], 3),
+                shapes=floats(values["shapes"], 3),
+                neutral=floats([values["neutral"]], 1)[0],
+                low=floats(values["low"], 2),
+                high=floats(values["high"], 2),
+                scale=floats([values["scale"]], 1)[0],
+                snap=floats([values["snap"]], 1)[0],
+                trust=floats(values["trust"], 3),
+                departure=floats([values["departure"]], 1)[0],
             )
             if parameters.scale <= 0:
                 raise ValueError(f"a scale of {parameters.scale:g} leaves no picture")
@@ -93,7 +93,14 @@ class PhysicsParameters:
             ) from None
 
 
-def _floats(values: Any, count: int) -> Any:
+def floats(values: Any, count: int) -> Any:
+    """Return as many finite numbers as there should be, as a tuple.
+
+    Raises
+    ------
+    TypeError, ValueError, OverflowError
+        They are something else.
+    """
     numbers = tuple(float(v) for v in values)
     if len(numbers) != count or not np.isfinite(numbers).all():
         raise ValueError(f"expected {count} finite numbers, found {values!r}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -140,19 +141,30 @@ class Physics(InvertibleISP):
         """Roll each channel off towards white."""
         channels = list(u)
         for c in (*self._others, self._first):
-            if not self._roll_offs[c].active:
-                continue
-
-            def bent(value: Tensor, *all_three: Tensor, c: int = c) -> Tensor:
-                ceiling = self._ceiling(all_three) if c == self._first else None
-                return decode_gamma(self._roll_offs[c].apply(encode_gamma(value), ceiling))
-
-            channels[c] = changed_where(channels[c] > self._knees[c], bent, channels[c], *channels)
+            if self._roll_offs[c].active:
+                bright = channels[c] > self._knees[c]
+                bend = partial(self._bent, c)
+                channels[c] = changed_where(bright, bend, channels[c], *channels)
         return torch.stack(channels)
 
-    def _ceiling(self, channels: Sequence[Tensor]) -> Tensor | None:
-        """Where the channel that saturates first ends: no brighter than grey would make it."""
-        if self._lowest >= WHITE:
+    def _bent(self, c: int, value: Tensor, *channels: Tensor) -> Tensor:
+        """Roll channel ``c`` off."""
+        ceiling = self._ceiling(c, channels)
+        return decode_gamma(self._roll_offs[c].apply(encode_gamma(value), ceiling))
+
+    def _straightened(
+        self, c: int, trust: float, snap: float, value: Tensor, *channels: Tensor
+    ) -> Tensor:
+        """Undo :meth:`_bent`, see :meth:`expanded`."""
+        roll_off, ceiling = self._roll_offs[c], self._ceiling(c, channels)
+        v = encode_gamma(value)
+        opened = v + (roll_off.undo(v, ceiling) - v) * trust
+        saturated = v > (WHITE if ceiling is None else ceiling) - snap
+        return decode_gamma(torch.where(saturated, roll_off.top, opened))
+
+    def _ceiling(self, c: int, channels: Sequence[Tensor]) -> Tensor | None:
+        """Where a channel ends: that which saturates first no brighter than grey would make it."""
+        if c != self._first or self._lowest >= WHITE:
             return None
         p, q = (encode_gamma(channels[c]) for c in self._others)
         others = p.maximum(q).clamp(self._grey, WHITE)
@@ -189,20 +201,10 @@ class Physics(InvertibleISP):
             )
         rolled = (self._inverse.to(z) @ decode_gamma(z)).unbind()
         channels = list(rolled)
-        for c, (roll_off, knee) in enumerate(zip(self._roll_offs, self._knees, strict=True)):
-            if not roll_off.active:
-                continue
-
-            def straight(
-                value: Tensor, *all_three: Tensor, c: int = c, roll_off: RollOff = roll_off
-            ) -> Tensor:
-                ceiling = self._ceiling(all_three) if c == self._first else None
-                v = encode_gamma(value)
-                opened = v + (roll_off.undo(v, ceiling) - v) * trust[0]
-                saturated = v > (WHITE if ceiling is None else ceiling) - snap
-                return decode_gamma(torch.where(saturated, roll_off.top, opened))
-
-            channels[c] = changed_where(rolled[c] > knee, straight, rolled[c], *rolled)
+        for c, knee in enumerate(self._knees):
+            if self._roll_offs[c].active:
+                straighten = partial(self._straightened, c, trust[0], snap)
+                channels[c] = changed_where(rolled[c] > knee, straighten, rolled[c], *rolled)
         return _as_pictures(torch.stack(channels) / self.chain.scene.gain, shape)
 
 

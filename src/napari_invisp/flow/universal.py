@@ -154,8 +154,8 @@ class Universal(InvertibleISP):
         def restored(cells: Tensor) -> Tensor:
             places = places_on_grid(top, left, cells.shape[-2] // 2, cells.shape[-1] // 2)
             estimate: Tensor = self.restoration(cells, places.to(cells)[None], conditions)
-            correction = room(cells, [self._physics.chain]) * (estimate - cells)
-            return cells + self._confidence.at(_brightness(cells)) * correction
+            confidence = self._confidence.at(_brightness(cells))
+            return believed(cells, estimate, [self._physics.chain], confidence)
 
         return self._physics.expanded(self._flow_inverse(_replaced(z, region, restored)))
 
@@ -176,27 +176,29 @@ class Universal(InvertibleISP):
         return slice(None), slice(None), rows, columns
 
 
-def room(z: Tensor, chains: Sequence[PhysicsParameters]) -> Tensor:
-    """Return how far to follow a restoration: the less, the nearer to white.
+def believed(
+    z: Tensor,
+    restored: Tensor,
+    chains: Sequence[PhysicsParameters],
+    confidence: Tensor | float = 1.0,
+) -> Tensor:
+    """Take a restoration for what it is worth: the less, the nearer to white.
 
     Between the knee and white the chain's inverse magnifies every error, and what is likely there
     in other pictures says little about this one.
 
     Parameters
     ----------
-    z
-        ``(N, 3, H, W)`` of the gamma domain, before restoration.
+    z, restored
+        ``(N, 3, H, W)`` of the gamma domain, before and after restoration.
     chains
         Of each picture.
-
-    Returns
-    -------
-    torch.Tensor
-        ``(N, 1, H, W)``, 0 … 1.
+    confidence
+        Factor on what is left of the correction, ``(N, 1, H, W)`` or the same everywhere.
     """
     knees = torch.tensor([min(chain.knees) for chain in chains]).to(z)[:, None, None, None]
-    left = (WHITE - z.amax(1, keepdim=True)) / (WHITE - knees)
-    return left.clamp(0, 1)
+    room = (WHITE - z.amax(1, keepdim=True)) / (WHITE - knees)
+    return z + confidence * (room.clamp(0, 1) * (restored - z))
 
 
 def _brightness(z: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_invisp.devices import to_tensor
 from napari_invisp.jpeg.codec import JpegImage, decode_components
 from napari_invisp.jpeg.color import rgb_from_components, upsample
 from napari_invisp.jpeg.dct import BLOCK, dct_matrix
@@ -108,8 +109,7 @@ def windows_of(data: bytes, jpeg: JpegImage) -> Callable[[slice, slice, torch.de
         return ExactDecoder(components, jpeg).window
 
     def window(rows: slice, columns: slice, device: torch.device) -> Tensor:
-        pixels = torch.from_numpy(np.ascontiguousarray(jpeg.rgb[rows, columns])).to(device)
-        return pixels.permute(2, 0, 1)[None].to(torch.float32).contiguous()
+        return to_tensor(jpeg.rgb[rows, columns], device)
 
     return window
 

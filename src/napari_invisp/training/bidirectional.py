@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from napari_invisp.conversion import as_seen_by
+from napari_invisp.conversion import as_seen_by, to_network
 from napari_invisp.errors import TrainingError
 from napari_invisp.flow.base import InvertibleISP
 from napari_invisp.flow.convolution import InvertibleConv1x1
@@ -31,7 +31,7 @@ def network_input(patch: Patch, profile: Profile) -> Tensor:
     """Return a patch as the pipeline's network input, ``(3, S, S)``, without its margin."""
     balanced = demosaic(as_seen_by(patch.record, profile), profile.demosaicing)
     values = torch.from_numpy(balanced).permute(2, 0, 1)
-    return _inner(values, patch.margin) ** (1 / profile.gamma)
+    return to_network(_inner(values, patch.margin), profile)
 
 
 def target_srgb(patch: Patch) -> Tensor:

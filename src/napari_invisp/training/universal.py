@@ -26,7 +26,7 @@ from napari_invisp.flow.parameters import PhysicsParameters
 from napari_invisp.flow.physics import Physics
 from napari_invisp.flow.restoration import places_on_grid
 from napari_invisp.flow.scene import Scene
-from napari_invisp.flow.universal import STYLE, Universal, about_chain, about_coding, room
+from napari_invisp.flow.universal import STYLE, Universal, about_chain, about_coding, believed
 from napari_invisp.jpeg.rate import detail_bits
 from napari_invisp.pipeline import from_all_over
 from napari_invisp.sensor.libraw import demosaic
@@ -144,8 +144,7 @@ class UniversalObjective(Objective):
         )
         seen = _windows(decoded, starts, side)
         restored = self.model.restoration(seen, places.to(z), torch.cat((chains, coding), 1))
-        followed = room(seen, [each.chain for each in physics])
-        restored = seen + followed * (restored - seen)
+        restored = believed(seen, restored, [each.chain for each in physics])
         recovered = _each(Physics.expanded, physics, self.model.flow.inverse(restored, chains))
 
         raw = _measured(recovered.clamp(_DARKEST, 1) ** _GAMMA)
