@@ -23,8 +23,8 @@ from qtpy.QtWidgets import QApplication
 
 from napari_invisp.samples import sample_path
 from napari_invisp.viewer.commands import dock
+from napari_invisp.viewer.docks.render import RenderDock
 from napari_invisp.viewer.layers import Kind
-from napari_invisp.viewer.widget import InvispWidget
 
 IMAGES = Path(__file__).parent / "images"
 SIZE = (1500, 950)
@@ -54,7 +54,7 @@ def main() -> None:
     viewer = napari.Viewer(title="napari-invisp", show_welcome_screen=False)
     viewer.window.resize(*SIZE)
     viewer.open(sample_path(), plugin="napari-invisp")
-    widget: InvispWidget = dock(viewer)
+    widget: RenderDock = dock(viewer)
     widget.controls["quality"].value = QUALITY
     widget.render_raw()
     wait_until(lambda: not widget.running)

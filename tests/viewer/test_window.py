@@ -21,9 +21,9 @@ from napari_invisp.samples import sample_path
 from napari_invisp.sensor.reading import read_raw
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.viewer.commands import dock, recover_file, recover_layer
+from napari_invisp.viewer.docks.render import DOCK_NAME, RenderDock
 from napari_invisp.viewer.launch import launch
 from napari_invisp.viewer.layers import FIGURES, facts_of
-from napari_invisp.viewer.widget import DOCK_NAME, InvispWidget
 from napari_invisp.viewer.worker import THREAD_NAME
 
 pytestmark = pytest.mark.usefixtures("display")
@@ -32,7 +32,7 @@ PLUGIN = "napari-invisp"
 LONG = 60_000
 
 
-def press(qtbot: QtBot, widget: InvispWidget, name: str) -> None:
+def press(qtbot: QtBot, widget: RenderDock, name: str) -> None:
     button = widget.findChild(QPushButton, f"napari-invisp.{name}")
     qtbot.waitUntil(button.isVisible)
     assert button.isEnabled()

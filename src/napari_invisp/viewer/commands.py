@@ -8,23 +8,23 @@ from napari import Viewer
 from napari.utils.notifications import show_error
 from qtpy.QtWidgets import QDockWidget
 
+from napari_invisp.viewer.docks.render import DOCK_NAME, RenderDock, ask_for_jpeg
 from napari_invisp.viewer.layers import jpeg_path_of
-from napari_invisp.viewer.widget import DOCK_NAME, InvispWidget, ask_for_jpeg
 
 
-def dock(viewer: Viewer) -> InvispWidget:
+def dock(viewer: Viewer) -> RenderDock:
     """Show the dock widget, the one that the Plugins menu shows, and return it."""
     widget = viewer.window.dock_widgets.get(DOCK_NAME)
     if widget is None:
         # napari's add_plugin_dock_widget would call it otherwise than its menu does.
-        widget = InvispWidget(viewer)
+        widget = RenderDock(viewer)
         viewer.window.add_dock_widget(widget, name=DOCK_NAME)
     docked = widget.parentWidget()
     while not isinstance(docked, QDockWidget):
         docked = docked.parentWidget()
     docked.show()
     docked.raise_()
-    return cast(InvispWidget, widget)
+    return cast(RenderDock, widget)
 
 
 def recover_layer(viewer: Viewer) -> None:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from magicgui.widgets import ComboBox, Container, FloatSlider, Slider, SpinBox
+from magicgui.widgets import (
+    CheckBox,
+    ComboBox,
+    Container,
+    FloatSlider,
+    FloatSpinBox,
+    LineEdit,
+    Slider,
+    SpinBox,
+)
 from magicgui.widgets.bases import ValueWidget
 from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import (
@@ -18,7 +28,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_invisp.settings import ComputeSettings, Control, RenderSettings, controls
+from napari_invisp.settings import ComputeSettings, Control, RenderSettings, Settings, controls
 from napari_invisp.zoo import FOR_USE
 
 #: What object names of the plugin's widgets begin with.
@@ -26,6 +36,8 @@ OBJECT_NAME = "napari-invisp"
 
 # Whole numbers within a range of more than this get a spin box instead of a slider.
 _SLIDER_STEPS = 100
+# The same for numbers with a fraction.
+_FLOAT_SLIDER_SPAN = 20
 # Of the number beside a slider, in pixels; the slider gets the rest.
 _READOUT_WIDTH = 60
 # How long a control has to rest before its value counts.
@@ -68,7 +80,7 @@ class Controls(QWidget):
         super().__init__()
         named(self, "controls")
         self._widgets: dict[str, ValueWidget] = {
-            each.name: _make(each.name, each.default, control)
+            each.name: make_control(each.name, each.default, control)
             for each, control in controls(RenderSettings)
         }
         groups: dict[str, list[ValueWidget]] = {"Rendering": [], **{name: [] for name in _GROUPS}}
@@ -95,10 +107,62 @@ class Controls(QWidget):
 
     def settings(self) -> RenderSettings:
         """Return what the controls say."""
-        values = {name: widget.value for name, widget in self._widgets.items()}
-        # A float slider counts in millionths, and rounds down.
-        values = {n: round(v, 3) if isinstance(v, float) else v for n, v in values.items()}
-        return RenderSettings(**values)
+        return RenderSettings(**_values(self._widgets))
+
+
+class Form(QWidget):
+    """A control for each field of a settings class, one below the other.
+
+    Attributes
+    ----------
+    changed
+        A field has another value.
+
+    Parameters
+    ----------
+    settings
+        The settings class; each field needs limits or choices.
+    leave_out
+        Names of fields that get no control.
+    """
+
+    changed = Signal()
+
+    def __init__(self, settings: type[Settings], leave_out: Collection[str] = ()) -> None:
+        super().__init__()
+        self._type = settings
+        self._widgets: dict[str, ValueWidget] = {
+            each.name: make_control(each.name, each.default, control)
+            for each, control in controls(settings)
+            if each.name not in leave_out
+        }
+        self._container = Container(widgets=list(self._widgets.values()), labels=True)
+        self._container.margins = (0, 0, 0, 0)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._container.native)
+        for widget in self._widgets.values():
+            widget.changed.connect(self.changed.emit)
+
+    def __getitem__(self, name: str) -> ValueWidget:
+        """Return the control of the field ``name``."""
+        return self._widgets[name]
+
+    def settings(self) -> Any:
+        """Return what the controls say, as an object of the settings class."""
+        return self._type(**_values(self._widgets))
+
+    def reset(self) -> None:
+        """Put every control back to its field's default."""
+        for each, _ in controls(self._type):
+            if each.name in self._widgets:
+                self._widgets[each.name].value = each.default
+
+
+def _values(widgets: Mapping[str, ValueWidget]) -> dict[str, Any]:
+    # A float slider counts in millionths, and rounds down.
+    values = {name: widget.value for name, widget in widgets.items()}
+    return {n: round(v, 3) if isinstance(v, float) else v for n, v in values.items()}
 
 
 class _Rest(QObject):
@@ -124,15 +188,22 @@ class _Rest(QObject):
             self.over.emit()
 
 
-def _make(name: str, default: Any, control: Control) -> ValueWidget:
+def make_control(name: str, default: Any, control: Control) -> ValueWidget:
+    """Make the widget of one field of a settings class: label, help and limits are the field's."""
     common: dict[str, Any] = {"name": name, "label": control.label, "tooltip": control.help}
     if name == "model":
         widget: ValueWidget = _model_box(default, common)
     elif control.choices is not None:
         widget = ComboBox(choices=control.choices, value=default, **common)
+    elif isinstance(default, bool):
+        widget = CheckBox(value=default, **common | {"label": "", "text": control.label})
+    elif isinstance(default, str):
+        widget = LineEdit(value=default, **common)
     else:
         limits: dict[str, Any] = {"min": control.minimum, "max": control.maximum}
-        if isinstance(default, float):
+        if isinstance(default, float) and limits["max"] - limits["min"] > _FLOAT_SLIDER_SPAN:
+            widget = FloatSpinBox(value=default, step=0.1, **limits, **common)
+        elif isinstance(default, float):
             widget = FloatSlider(value=default, step=0.05, **limits, **common)
         elif limits["max"] - limits["min"] <= _SLIDER_STEPS:
             widget = Slider(value=default, **limits, **common)

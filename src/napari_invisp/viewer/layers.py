@@ -40,6 +40,11 @@ FIGURES = "figures"
 #: Of results: how they were made.
 MODEL, HEADROOM, QUALITY, SUBSAMPLING = "model", "headroom", "quality", "subsampling"
 
+#: Of results that the user keeps beside later ones: the letter that they are kept under.
+KEPT = "kept"
+#: Of results that are not of one piece yet: ``True`` until the whole frame is of one setting.
+PARTIAL = "partial"
+
 #: Of error maps: what is brightest in it, in DN; see :func:`error_limit`.
 ERROR_LIMIT = "error_limit"
 
@@ -107,11 +112,11 @@ def find_layer(layers: Iterable[Layer], facts: dict[str, Any]) -> Layer | None:
         Where to look.
     facts
         Of the result: it replaces the layer of its kind that was made from the same RAW layer or,
-        where there is none, from the same file.
+        where there is none, from the same file. Layers that are kept are never replaced.
     """
     for layer in layers:
         known = facts_of(layer)
-        if known.get(KIND) != facts[KIND]:
+        if known.get(KIND) != facts[KIND] or KEPT in known:
             continue
         if ORIGINAL in facts or ORIGINAL in known:
             if known.get(ORIGINAL) is facts.get(ORIGINAL):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, ClassVar
 
 import torch
@@ -16,7 +16,7 @@ from napari_invisp.errors import Cancelled
 #: What the threads are called.
 THREAD_NAME = "napari-invisp run"
 
-# Runs of all windows take turns: a cancelled one may still be busy with its last tile.
+# Runs of models in all windows take turns: a cancelled one may be busy with its last tile.
 _turn = threading.Lock()
 
 
@@ -43,11 +43,11 @@ class Report:
         """Ask the work to stop."""
         self._stop.set()
 
-    def run(self, work: Work) -> None:
+    def run(self, work: Work, alone: bool) -> None:
         """Do the work, in this thread, and send what becomes of it."""
         ending: tuple[str, tuple[Any, ...]] = ("cancelled", ())
         try:
-            with _turn, _a_core_to_spare():
+            with _in_turn() if alone else nullcontext():
                 if not self.cancelled():
                     for result in work(self):
                         self._send(self, "produced", (result,))
@@ -69,6 +69,12 @@ class Runner(QObject):
     Starting a run cancels the one before. Each run ends with one of ``finished``, ``failed`` and
     ``cancelled``, and nothing is heard of it after that, even if its thread takes until the end
     of a tile to stop.
+
+    Parameters
+    ----------
+    alone
+        Whether work waits until no other such work runs, as models should; quick work that has
+        nothing to do with models need not.
 
     Attributes
     ----------
@@ -98,8 +104,9 @@ class Runner(QObject):
     # threads have ended.
     _busy: ClassVar[dict[Report, Runner]] = {}
 
-    def __init__(self) -> None:
+    def __init__(self, alone: bool = True) -> None:
         super().__init__()
+        self._alone = alone
         self._current: Report | None = None
         self._sent.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
 
@@ -113,7 +120,7 @@ class Runner(QObject):
         self.cancel()
         report = self._current = Report(self._sent.emit)
         self._busy[report] = self
-        threading.Thread(target=report.run, args=(work,), name=THREAD_NAME).start()
+        threading.Thread(target=report.run, args=(work, self._alone), name=THREAD_NAME).start()
 
     def cancel(self) -> None:
         """Stop the run that is going on, if any."""
@@ -138,11 +145,12 @@ class Runner(QObject):
 
 
 @contextmanager
-def _a_core_to_spare() -> Iterator[None]:
-    """Leave one core to the window while the models run."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(min(before, max(1, (os.cpu_count() or 1) - 1)))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+def _in_turn() -> Iterator[None]:
+    """Wait until no other model runs, and leave one core to the window while this one does."""
+    with _turn:
+        before = torch.get_num_threads()
+        torch.set_num_threads(min(before, max(1, (os.cpu_count() or 1) - 1)))
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)

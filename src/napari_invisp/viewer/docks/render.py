@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import weakref
 from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from functools import partial
@@ -19,7 +18,6 @@ from napari.utils.notifications import (
     show_info,
     show_warning,
 )
-from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import (
     QApplication,
     QFileDialog,
@@ -27,9 +25,7 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QProgressBar,
     QPushButton,
-    QScrollArea,
     QSizePolicy,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -38,7 +34,8 @@ from napari_invisp.pipeline import Rendering
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.viewer import jobs
 from napari_invisp.viewer.controls import Controls, named
-from napari_invisp.viewer.figures import FiguresPanel, label
+from napari_invisp.viewer.docks.base import Dock, button, label
+from napari_invisp.viewer.docks.figures import FiguresPanel
 from napari_invisp.viewer.layers import (
     FIGURES,
     JPEG_SUFFIXES,
@@ -62,8 +59,6 @@ from napari_invisp.viewer.writers import write_dng_layer, write_jpeg_layer
 DOCK_NAME = "Render and recover RAW (InvISP)"
 
 _JPEG_FILTER = f"JPEG files ({' '.join(f'*{suffix}' for suffix in JPEG_SUFFIXES)})"
-# Least width of the dock in pixels, so that its title can be read.
-_WIDTH = 350
 
 
 class _Run(Enum):
@@ -74,7 +69,7 @@ class _Run(Enum):
     FILES = auto()
 
 
-class InvispWidget(QWidget):
+class RenderDock(Dock):
     """Renders the RAW layer that is picked, and recovers RAW from JPEG, in a thread of its own.
 
     The layers are all the memory it has: a rendered layer carries its rendering and figures in
@@ -88,15 +83,13 @@ class InvispWidget(QWidget):
     """
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
-        super().__init__()
-        self._viewer = napari_viewer
+        super().__init__(napari_viewer, "widget")
         self._runner = Runner()
         self._started = 0.0
         self._run: _Run | None = None
         # The JPEG's settings were changed while something else was going on.
         self._recode = False
         self._adding = False
-        self._docked = False
         self._build()
         self._connect()
         self._list_raw()
@@ -144,7 +137,6 @@ class InvispWidget(QWidget):
     # -- parts ---------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        named(self, "widget")
         self.picker = ComboBox(
             label="RAW layer",
             choices=self._raw_choices,
@@ -154,26 +146,26 @@ class InvispWidget(QWidget):
         named(self.picker.native, "picker", self.picker.tooltip or "")
         self.controls = Controls()
 
-        self.render_button = self._button(
+        self.render_button = button(
             "render",
             "Render",
             self.render_raw,
             "render to sRGB, write a JPEG, recover the RAW from it",
         )
-        self.recover_button = self._button(
+        self.recover_button = button(
             "recover",
             "Recover",
             self.recover_raw,
             "write the rendering as a JPEG of this quality and recover the RAW from it",
         )
-        self.cancel_button = self._button("cancel", "Cancel", self.cancel, "stop the run")
-        self.save_jpeg_button = self._button(
+        self.cancel_button = button("cancel", "Cancel", self.cancel, "stop the run")
+        self.save_jpeg_button = button(
             "save_jpeg", "Save JPEG…", self._save_jpeg, "save the JPEG that holds its RAW"
         )
-        self.save_dng_button = self._button(
+        self.save_dng_button = button(
             "save_dng", "Save DNG…", self._save_dng, "save the recovered RAW"
         )
-        self.recover_file_button = self._button(
+        self.recover_file_button = button(
             "recover_file",
             "",
             self._recover_jpeg,
@@ -188,9 +180,7 @@ class InvispWidget(QWidget):
         self.result_box = FiguresPanel()
         self.figures = self.result_box.labels
 
-        contents = QWidget()
-        named(contents, "contents")
-        layout = QVBoxLayout(contents)
+        layout = self.contents
         picker = QFormLayout()
         picker.addRow(self.picker.label, self.picker.native)
         layout.addLayout(picker)
@@ -204,25 +194,6 @@ class InvispWidget(QWidget):
         layout.addWidget(self.recover_file_button)
         layout.addStretch()
 
-        # Small screens get a scroll bar instead of squeezed controls.
-        scroll = QScrollArea()
-        named(scroll, "scroll")
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
-        scroll.setWidget(contents)
-        scroll.setMinimumWidth(_WIDTH)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(scroll)
-
-    @staticmethod
-    def _button(name: str, text: str, slot: Callable[[], None], help_text: str) -> QPushButton:
-        button = QPushButton(text)
-        named(button, name, help_text)
-        button.clicked.connect(slot)
-        return button
-
     def _connect(self) -> None:
         runner = self._runner
         runner.progressed.connect(self._on_progressed)
@@ -234,40 +205,19 @@ class InvispWidget(QWidget):
         self.controls.rendering_changed.connect(self._refresh)
         self.controls.coding_changed.connect(self._on_coding_changed)
         self.picker.changed.connect(self._refresh)
-        for event, slot in self._layer_events():
-            event.connect(slot)
-        # Neither may keep this widget alive.
-        detach = weakref.WeakMethod(self._detach)
-        self.destroyed.connect(lambda: (method := detach()) is not None and method())
+        events = self._viewer.layers.events
+        self.listen(events.inserted, self._on_inserted)
+        self.listen(events.removed, self._list_raw)
+        self.listen(events.renamed, self._list_raw)
+        self.listen(self._viewer.layers.selection.events.active, self._follow)
         application = QApplication.instance()
         if application is not None:
             application.aboutToQuit.connect(runner.cancel)
 
-    def _layer_events(self) -> list[tuple[Any, Callable[..., None]]]:
-        events = self._viewer.layers.events
-        return [
-            (events.inserted, self._on_inserted),
-            (events.removed, self._list_raw),
-            (events.renamed, self._list_raw),
-            (self._viewer.layers.selection.events.active, self._follow),
-        ]
-
-    def _detach(self) -> None:
+    def detach(self) -> None:
         """Let go of the viewer and stop; the Qt side of this widget may be gone."""
-        for event, slot in self._layer_events():
-            event.disconnect(slot)
+        super().detach()
         self._runner.abandon()
-
-    def event(self, event: QEvent | None) -> bool:
-        """Stop for good when the dock is closed, which takes the widget out of the window."""
-        if event is not None and event.type() == QEvent.Type.ParentChange:
-            if self.parent() is not None:
-                self._docked = True
-            elif self._docked:
-                self._detach()
-                self.deleteLater()
-        handled: bool = super().event(event)
-        return handled
 
     # -- layers --------------------------------------------------------------------------------
 
@@ -483,7 +433,7 @@ def ask_for_jpeg(parent: QWidget | None) -> Path | None:
 
 def _row(*buttons: QPushButton) -> QHBoxLayout:
     row = QHBoxLayout()
-    for button in buttons:
-        button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        row.addWidget(button)
+    for each in buttons:
+        each.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        row.addWidget(each)
     return row

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFormLayout, QGroupBox, QLabel
+from qtpy.QtWidgets import QFormLayout, QGroupBox
 
 from napari_invisp.viewer.controls import named
+from napari_invisp.viewer.docks.base import label
 from napari_invisp.viewer.jobs import Figures
 from napari_invisp.viewer.layers import ERROR_SCALE
 
@@ -57,10 +58,3 @@ class FiguresPanel(QGroupBox):
         for name, text in texts.items():
             self.labels[name].setText(text)
         self.setTitle(title)
-
-
-def label(name: str, text: str, help_text: str = "") -> QLabel:
-    """Make a label with an object name and a tooltip."""
-    made = QLabel(text)
-    named(made, name, help_text)
-    return made

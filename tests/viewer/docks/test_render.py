@@ -21,6 +21,7 @@ from napari_invisp.sensor.libraw import reference_srgb
 from napari_invisp.sensor.reading import read_raw
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.settings import RenderSettings
+from napari_invisp.viewer.docks.render import RenderDock
 from napari_invisp.viewer.layers import (
     FIGURES,
     ORIGINAL,
@@ -30,7 +31,6 @@ from napari_invisp.viewer.layers import (
     facts_of,
     raw_of,
 )
-from napari_invisp.viewer.widget import InvispWidget
 
 PLUGIN = "napari-invisp"
 RESULTS = (
@@ -43,15 +43,15 @@ RESULTS = (
 
 
 @pytest.fixture
-def widget(qtbot: QtBot, viewer: ViewerModel, monkeypatch: pytest.MonkeyPatch) -> InvispWidget:
+def widget(qtbot: QtBot, viewer: ViewerModel, monkeypatch: pytest.MonkeyPatch) -> RenderDock:
     monkeypatch.setattr("napari_invisp.viewer.controls._REST_MS", 1)
-    widget = InvispWidget(viewer)
+    widget = RenderDock(viewer)
     qtbot.addWidget(widget)
     return widget
 
 
 @pytest.fixture
-def finish(qtbot: QtBot, widget: InvispWidget) -> Callable[[], None]:
+def finish(qtbot: QtBot, widget: RenderDock) -> Callable[[], None]:
     def wait() -> None:
         qtbot.waitUntil(lambda: not widget.running, timeout=20_000)
 
@@ -94,7 +94,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
 
 
 @pytest.fixture
-def held(qtbot: QtBot, viewer: ViewerModel, widget: InvispWidget, dng: Path, gate: Gate) -> Gate:
+def held(qtbot: QtBot, viewer: ViewerModel, widget: RenderDock, dng: Path, gate: Gate) -> Gate:
     """A run of the widget, held back when it is about to render."""
     viewer.open(dng, plugin=PLUGIN)
     widget.render_raw()
@@ -106,7 +106,7 @@ def names(viewer: ViewerModel) -> list[str]:
     return [layer.name for layer in viewer.layers]
 
 
-def test_without_a_raw_there_is_nothing_to_do(widget: InvispWidget) -> None:
+def test_without_a_raw_there_is_nothing_to_do(widget: RenderDock) -> None:
     for button in (
         widget.render_button,
         widget.recover_button,
@@ -119,7 +119,7 @@ def test_without_a_raw_there_is_nothing_to_do(widget: InvispWidget) -> None:
 
 
 def test_rendering_adds_layers_that_belong_together(
-    viewer: ViewerModel, widget: InvispWidget, finish: Callable[[], None], dng: Path
+    viewer: ViewerModel, widget: RenderDock, finish: Callable[[], None], dng: Path
 ) -> None:
     viewer.open(dng, plugin=PLUGIN)
     record = raw_of(viewer.layers["scene"])
@@ -160,7 +160,7 @@ def test_rendering_adds_layers_that_belong_together(
 def test_another_quality_encodes_again_but_never_renders(
     qtbot: QtBot,
     viewer: ViewerModel,
-    widget: InvispWidget,
+    widget: RenderDock,
     finish: Callable[[], None],
     dng: Path,
     gate: Gate,
@@ -200,7 +200,7 @@ def test_another_quality_encodes_again_but_never_renders(
 
 
 def test_a_quality_moved_during_a_rendering_counts_afterwards(
-    qtbot: QtBot, widget: InvispWidget, held: Gate
+    qtbot: QtBot, widget: RenderDock, held: Gate
 ) -> None:
     with qtbot.waitSignal(widget.controls.coding_changed):
         widget.controls["quality"].value = 40
@@ -214,7 +214,7 @@ def test_a_quality_moved_during_a_rendering_counts_afterwards(
 def test_cancelling_changes_nothing_and_frees_the_way(
     qtbot: QtBot,
     viewer: ViewerModel,
-    widget: InvispWidget,
+    widget: RenderDock,
     finish: Callable[[], None],
     dng: Path,
 ) -> None:
@@ -241,7 +241,7 @@ def test_cancelling_changes_nothing_and_frees_the_way(
 
 
 def test_a_second_run_takes_the_place_of_the_first(
-    viewer: ViewerModel, widget: InvispWidget, finish: Callable[[], None], held: Gate
+    viewer: ViewerModel, widget: RenderDock, finish: Callable[[], None], held: Gate
 ) -> None:
     widget.controls["headroom"].value = 1.0
     widget.render_raw()
@@ -253,7 +253,7 @@ def test_a_second_run_takes_the_place_of_the_first(
 
 
 def test_the_source_may_be_deleted_during_a_run(
-    viewer: ViewerModel, widget: InvispWidget, finish: Callable[[], None], held: Gate
+    viewer: ViewerModel, widget: RenderDock, finish: Callable[[], None], held: Gate
 ) -> None:
     viewer.layers.clear()
     assert widget.raw_layer is None
@@ -267,7 +267,7 @@ def test_the_source_may_be_deleted_during_a_run(
 def test_the_widget_may_be_closed_during_a_run(
     qtbot: QtBot, viewer: ViewerModel, dng: Path, gate: Gate
 ) -> None:
-    widget = InvispWidget(viewer)
+    widget = RenderDock(viewer)
     viewer.open(dng, plugin=PLUGIN)
     widget.render_raw()
     qtbot.waitUntil(gate.reached.is_set)
@@ -282,7 +282,7 @@ def test_the_widget_may_be_closed_during_a_run(
 
 
 def test_results_keep_to_their_raw_whatever_it_is_called(
-    viewer: ViewerModel, widget: InvispWidget, finish: Callable[[], None], dng: Path
+    viewer: ViewerModel, widget: RenderDock, finish: Callable[[], None], dng: Path
 ) -> None:
     viewer.open(dng, plugin=PLUGIN)
     widget.render_raw()
@@ -298,7 +298,7 @@ def test_results_keep_to_their_raw_whatever_it_is_called(
 
 def test_the_picker_follows_the_selection(
     viewer: ViewerModel,
-    widget: InvispWidget,
+    widget: RenderDock,
     finish: Callable[[], None],
     dng: Path,
     tmp_path: Path,
@@ -324,7 +324,7 @@ def test_the_picker_follows_the_selection(
 
 
 def test_it_is_said_that_a_new_headroom_needs_a_new_rendering(
-    viewer: ViewerModel, widget: InvispWidget, finish: Callable[[], None], dng: Path
+    viewer: ViewerModel, widget: RenderDock, finish: Callable[[], None], dng: Path
 ) -> None:
     viewer.open(dng, plugin=PLUGIN)
     widget.controls["headroom"].value = 0.6
@@ -340,7 +340,7 @@ def test_it_is_said_that_a_new_headroom_needs_a_new_rendering(
 
 def test_bad_input_is_said_in_one_sentence(
     viewer: ViewerModel,
-    widget: InvispWidget,
+    widget: RenderDock,
     finish: Callable[[], None],
     dng: Path,
     said: list[str],
@@ -363,7 +363,7 @@ def test_bad_input_is_said_in_one_sentence(
 
 def test_defects_reach_naparis_own_handler(
     viewer: ViewerModel,
-    widget: InvispWidget,
+    widget: RenderDock,
     finish: Callable[[], None],
     dng: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -386,7 +386,7 @@ def test_defects_reach_naparis_own_handler(
 
 def test_jpeg_and_dng_are_saved(
     viewer: ViewerModel,
-    widget: InvispWidget,
+    widget: RenderDock,
     finish: Callable[[], None],
     dng: Path,
     said: list[str],
@@ -420,7 +420,7 @@ def test_jpeg_and_dng_are_saved(
 
 def test_a_jpeg_file_is_recovered_by_itself(
     viewer: ViewerModel,
-    widget: InvispWidget,
+    widget: RenderDock,
     finish: Callable[[], None],
     record: RawRecord,
     monkeypatch: pytest.MonkeyPatch,
@@ -452,7 +452,7 @@ def test_a_jpeg_file_is_recovered_by_itself(
 
 def test_one_bad_jpeg_does_not_keep_the_others_back(
     viewer: ViewerModel,
-    widget: InvispWidget,
+    widget: RenderDock,
     finish: Callable[[], None],
     record: RawRecord,
     said: list[str],
@@ -470,7 +470,7 @@ def test_one_bad_jpeg_does_not_keep_the_others_back(
     assert "good recovered RAW" in viewer.layers
 
 
-def test_every_part_of_the_widget_has_a_name(widget: InvispWidget) -> None:
+def test_every_part_of_the_widget_has_a_name(widget: RenderDock) -> None:
     for part in (*vars(widget).values(), *widget.figures.values()):
         if hasattr(part, "objectName") and part is not widget._runner:
             assert part.objectName().startswith("napari-invisp.")
