@@ -3,53 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from functools import partial
 from importlib.metadata import version
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from napari_invisp.conversion import (
-    as_seen_by,
-    from_network,
-    scene_of,
-    to_codes,
-    to_mosaic,
-    to_network,
-)
-from napari_invisp.devices import choose_device, to_tensor
+from napari_invisp.conversion import as_seen_by
+from napari_invisp.development import Demosaiced, recovered
+from napari_invisp.devices import choose_device
 from napari_invisp.errors import CapsuleError, CheckpointError, RawFileError
 from napari_invisp.flow.base import InvertibleISP
 from napari_invisp.flow.checkpoints import weights_hash
 from napari_invisp.flow.coded import Coded
-from napari_invisp.flow.profiles import Profile
 from napari_invisp.jpeg.capsule import Capsule, check_coding, embed, from_jpeg
 from napari_invisp.jpeg.codec import JpegImage, decode_jpeg, encode_jpeg, srgb_profile
 from napari_invisp.jpeg.exact import windows_of
 from napari_invisp.jpeg.exif import build_exif
 from napari_invisp.jpeg.tables import nearest_quality
-from napari_invisp.sensor.libraw import demosaic_uint16
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.settings import ComputeSettings, RenderSettings
-from napari_invisp.tiling import (
-    CancelCheck,
-    Progress,
-    Tile,
-    Watcher,
-    single_threaded,
-    tiles,
-)
+from napari_invisp.tiling import CancelCheck, Focus, Progress, Tile, Watcher, tiles
 from napari_invisp.trial import attempt
 from napari_invisp.zoo import MODELS, load_model
 
-T = TypeVar("T", bound="np.generic[Any]")
+#: Called with the stage, a tile and its pixels as soon as they are there, from any thread.
+Arrived = Callable[[str, Tile, NDArray[Any]], None]
 
-# Pixels that a model may look at before it adapts to a picture.
-_SAMPLE = 200_000
+#: Stages of :meth:`Pipeline.render` and :meth:`Pipeline.recover` that work in tiles.
+RENDERING, RECOVERING = "rendering", "recovering"
+
 # That a network works on at a time, if there are as many cores.
 _NETWORK_TILES = 4
 
@@ -80,6 +66,34 @@ class Rendering:
 
 
 @dataclass(frozen=True, eq=False)
+class Unpacked:
+    """What a JPEG holds of its RAW, before it is recovered.
+
+    Attributes
+    ----------
+    data
+        The whole file.
+    record
+        The RAW's metadata, with an empty mosaic.
+    jpeg
+        The decoded JPEG.
+    network
+        The model as it stands for this file.
+    render
+        How the JPEG was rendered, as far as its capsule says: quality, subsampling, headroom.
+    warnings
+        Sentences that the user should read, such as that the JPEG was saved again.
+    """
+
+    data: bytes
+    record: RawRecord
+    jpeg: JpegImage
+    network: InvertibleISP
+    render: dict[str, Any]
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, eq=False)
 class Recovery:
     """A RAW that was recovered from a JPEG.
 
@@ -91,6 +105,8 @@ class Recovery:
         The decoded JPEG that it was recovered from.
     model
         The name of the model.
+    network
+        The model as it stands for this file.
     render
         How the JPEG was rendered, as far as its capsule says: quality, subsampling, headroom.
     device
@@ -102,6 +118,7 @@ class Recovery:
     record: RawRecord
     jpeg: JpegImage
     model: str
+    network: InvertibleISP
     render: dict[str, Any]
     device: str
     warnings: list[str] = field(default_factory=list)
@@ -121,6 +138,10 @@ class Pipeline:
         :class:`~napari_invisp.errors.Cancelled` and nothing is left behind.
     notify
         Called with sentences that the user should read.
+    focus
+        Tells before each tile what the user looks at, which is worked on first.
+    arrived
+        Called with each tile of sRGB, and of the recovered mosaic, as soon as it is there.
 
     Raises
     ------
@@ -137,47 +158,50 @@ class Pipeline:
         progress: Progress | None = None,
         cancelled: CancelCheck | None = None,
         notify: Callable[[str], None] | None = None,
+        focus: Focus | None = None,
+        arrived: Arrived | None = None,
     ) -> None:
         self.settings = settings if settings is not None else RenderSettings()
-        self._watcher = Watcher(progress, cancelled)
+        self._watcher = Watcher(progress, cancelled, focus)
         self._notify = notify or (lambda sentence: None)
+        self._arrived = arrived or (lambda stage, tile, pixels: None)
         self._loaded: dict[str, InvertibleISP] = {}
 
     # -- RAW → sRGB ---------------------------------------------------------------------------
 
-    def render(self, record: RawRecord) -> Rendering:
+    def demosaic(self, record: RawRecord) -> Demosaiced:
+        """Demosaic a RAW record for the model of the settings."""
+        self._watcher.step("demosaicing", 0, 1)
+        profile = self.load().profile
+        demosaiced = Demosaiced.of(record, profile, partial(self._watcher.step, "demosaicing"))
+        self._watcher.step("demosaicing", 1, 1)
+        return demosaiced
+
+    def render(self, record: RawRecord, demosaiced: Demosaiced | None = None) -> Rendering:
         """Render a RAW record.
 
         Parameters
         ----------
         record
             Any Bayer record, any size.
+        demosaiced
+            The same from :meth:`demosaic`, if that was done before for a model of this profile.
 
         Returns
         -------
         Rendering
             The picture, and what is needed to take it back.
         """
-        self._watcher.step("demosaicing", 0, 1)
-        model = self._model(self.settings.model)
-        profile = model.profile
-        record_seen = as_seen_by(record, profile)
-        counts, scale = demosaic_uint16(record_seen, profile.demosaicing)
-        self._watcher.step("demosaicing", 1, 1)
-
-        device = self._device()
-        with single_threaded():  # thousands of operations on thousands of pixels
-            model = model.conditioned(
-                scene_of(record_seen), _sample(counts, scale, profile), self.settings.headroom
-            ).to(device)
-        rgb = np.empty(counts.shape, np.uint8)
+        source = self.demosaic(record) if demosaiced is None else demosaiced
+        device = self.device()
+        model = source.conditioned(self.load(), self.settings.headroom, device)
+        rgb = np.empty(source.counts.shape, np.uint8)
 
         def render_tile(tile: Tile) -> None:
-            x = to_tensor(counts[tile.outer_rows, tile.outer_columns], device).mul_(scale)
-            y = model.forward(to_network(x, profile))
-            rgb[tile.rows, tile.columns] = to_codes(y[..., *tile.inner], profile)
+            pixels = rgb[tile.rows, tile.columns] = source.rendered(model, tile, device)
+            self._arrived(RENDERING, tile, pixels)
 
-        self._through("rendering", record, model, model.halo, device, self.settings, render_tile)
+        self._through(RENDERING, record, model, model.halo, device, self.settings, render_tile)
         return Rendering(rgb, record, model, self.settings, device.type)
 
     # -- sRGB → JPEG --------------------------------------------------------------------------
@@ -215,16 +239,7 @@ class Pipeline:
             **{f.name: getattr(record.capture, f.name) for f in fields(record.capture)},
         )
         plain = encode_jpeg(rendering.rgb, quality, subsampling, exif=exif, icc=srgb_profile())
-        trial = partial(
-            attempt,
-            rendering.rgb,
-            as_seen_by(record, rendering.model.profile),
-            rendering.model.profile,
-            Coded(quality, subsampling),
-            torch.device(rendering.device),
-        )
-        with torch.inference_mode():
-            model = rendering.model.tried(trial)
+        model = self.tried(rendering, quality, subsampling)
         header: dict[str, Any] = {
             "software": software,
             "model": describe_model(model),
@@ -239,6 +254,20 @@ class Pipeline:
         data = embed(plain, Capsule(header))
         self._watcher.step("encoding", 1, 1)
         return data
+
+    def tried(self, rendering: Rendering, quality: int, subsampling: str) -> InvertibleISP:
+        """Return the model of a rendering as it stands for one JPEG of it."""
+        profile = rendering.model.profile
+        trial = partial(
+            attempt,
+            rendering.rgb,
+            as_seen_by(rendering.record, profile),
+            profile,
+            Coded(quality, subsampling),
+            torch.device(rendering.device),
+        )
+        with torch.inference_mode():
+            return rendering.model.tried(trial)
 
     # -- JPEG → RAW ---------------------------------------------------------------------------
 
@@ -272,7 +301,10 @@ class Pipeline:
         CapsuleError
             It is not a JPEG, or carries no capsule that can be used.
         """
-        settings = settings or self.settings
+        return self.recover_unpacked(self.unpack(data, name, model), settings)
+
+    def unpack(self, data: bytes, name: str = "the JPEG", model: str | None = None) -> Unpacked:
+        """Decode a JPEG and its capsule; the first half of :meth:`recover`, with its parameters."""
         self._watcher.step("decoding", 0, 1)
         capsule = from_jpeg(data, name)
         resaved = check_coding(capsule, data, name)
@@ -285,41 +317,51 @@ class Pipeline:
             height, width = int(facts.pop("height")), int(facts.pop("width"))
             if (height, width) != jpeg.rgb.shape[:2]:
                 raise CapsuleError(f"{name}: its capsule belongs to a picture of another size")
-            record = RawRecord.from_facts(facts, np.empty((height, width), np.uint16))
+            record = RawRecord.from_facts(facts, np.zeros((height, width), np.uint16))
             render = dict(header.get("render") or {})
         except (KeyError, TypeError, ValueError, OverflowError, RawFileError) as error:
             raise CapsuleError(f"{name}: its capsule is damaged ({error})") from error
         for sentence in warnings:
             self._notify(sentence)
         self._watcher.step("decoding", 1, 1)
+        return Unpacked(data, record, jpeg, network, render, warnings)
 
-        device = self._device(settings)
-        network = network.to(device)
-        profile = network.profile
-        seen = as_seen_by(record, profile)
-        mosaic = np.empty((height, width), np.uint16)
+    def recover_unpacked(
+        self, unpacked: Unpacked, settings: ComputeSettings | None = None
+    ) -> Recovery:
+        """Recover the RAW: the second half of :meth:`recover`."""
+        settings = settings or self.settings
+        device = self.device(settings)
+        network, record, jpeg = unpacked.network.to(device), unpacked.record, unpacked.jpeg
+        seen = as_seen_by(record, network.profile)
+        mosaic = np.empty(record.mosaic.shape, np.uint16)
         coded = _coded(jpeg)
-        decoded = windows_of(data, jpeg)
+        decoded = windows_of(unpacked.data, jpeg)
 
         def recover_tile(tile: Tile) -> None:
-            y = decoded(tile.outer_rows, tile.outer_columns, device)
-            origin = tile.outer_rows.start, tile.outer_columns.start
-            x = network.recover(y / 255, replace(coded, origin=origin))[..., *tile.inner]
-            mosaic[tile.rows, tile.columns] = to_mosaic(from_network(x, profile), seen)
+            window = decoded(tile.outer_rows, tile.outer_columns, device)
+            pixels = recovered(network, window, coded, tile, seen)
+            mosaic[tile.rows, tile.columns] = pixels
+            self._arrived(RECOVERING, tile, pixels)
 
         self._through(
-            "recovering", record, network, network.recovery_halo, device, settings, recover_tile
+            RECOVERING, record, network, network.recovery_halo, device, settings, recover_tile
         )
         return Recovery(
             record=record.replace(mosaic=mosaic),
             jpeg=jpeg,
             model=network.name,
-            render=render,
+            network=network,
+            render=unpacked.render,
             device=device.type,
-            warnings=warnings,
+            warnings=unpacked.warnings,
         )
 
     # -- parts --------------------------------------------------------------------------------
+
+    def load(self) -> InvertibleISP:
+        """Return the model of the settings as it was trained, for any file."""
+        return self._model(self.settings.model)
 
     def _model(self, name: str) -> InvertibleISP:
         if name not in self._loaded:
@@ -350,7 +392,8 @@ class Pipeline:
         except CheckpointError as error:
             raise CapsuleError(f"{name}: its capsule is damaged ({error})") from error
 
-    def _device(self, settings: ComputeSettings | None = None) -> torch.device:
+    def device(self, settings: ComputeSettings | None = None) -> torch.device:
+        """Return where models run."""
         device, note = choose_device((settings or self.settings).device)
         if note is not None:
             self._notify(note)
@@ -396,17 +439,3 @@ def _coded(jpeg: JpegImage) -> Coded:
     """Return what a model may know of a JPEG; other encoders' tables are told by their average."""
     quality = jpeg.quality or nearest_quality(jpeg.tables[0])
     return Coded(quality, jpeg.subsampling or "4:2:0")
-
-
-def from_all_over(picture: NDArray[T], count: int) -> NDArray[T]:
-    """Return about ``count`` pixels of ``(H, W, 3)`` on a regular grid, as ``(n, 3)``."""
-    height, width = picture.shape[:2]
-    step = max(1, round((height * width / count) ** 0.5))
-    return picture[step // 2 :: step, step // 2 :: step].reshape(-1, 3)
-
-
-def _sample(counts: NDArray[np.uint16], scale: float, profile: Profile) -> Tensor:
-    """Pixels from all over the frame, as ``(3, n)`` network input."""
-    pixels = from_all_over(counts, _SAMPLE)
-    balanced = torch.from_numpy(pixels.astype(np.float32) * np.float32(scale)).T.contiguous()
-    return to_network(balanced, profile)

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 DEVICES = ("auto", "cpu", "cuda", "mps")
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
 DEFAULT_MODEL = "universal"
+REGIONS = ("whole frame", "part in view", "selected shape")
+AXES = ("EV, 0 at white", "DN, linear")
+ERROR_METRICS = ("E", "AE", "SE", "relative AE", "relative SE", "ΔE2000", "SSIM")
+ERROR_CHANNELS = ("combined", "R", "G1", "B", "G2")
+ERROR_UNITS = ("DN", "EV", "% of white")
+ERROR_LIMITS = ("standard", "fixed", "percentile")
 
 
 @dataclass(frozen=True)
@@ -137,6 +143,140 @@ class RenderSettings(ComputeSettings):
 
 
 @dataclass(frozen=True)
+class ErrorMapSettings(Settings):
+    """How an error map is measured and coloured.
+
+    Raises
+    ------
+    SettingsError
+        A value is out of its range.
+    """
+
+    metric: str = parameter(
+        "AE",
+        "Metric",
+        "E: candidate minus reference; AE: its magnitude; SE: its square; relative: divided by "
+        "the reference's signal above black; ΔE2000: difference of sRGB colours as seen; SSIM: "
+        "structural similarity, 1 where alike",
+        choices=ERROR_METRICS,
+    )
+    channel: str = parameter(
+        "combined",
+        "Channel",
+        "combined: each CFA site of a mosaic, the mean of a picture's channels; G1 is the green in "
+        "red's rows, G2 the one in blue's; a picture has one green, called either",
+        choices=ERROR_CHANNELS,
+    )
+    unit: str = parameter(
+        "DN",
+        "Unit",
+        "DN: sensor counts, or a picture's codes; EV: stops of light above black; % of white: of "
+        "the range from black to white; of E, AE and SE only",
+        choices=ERROR_UNITS,
+    )
+    limits: str = parameter(
+        "standard",
+        "Colour limits",
+        "standard: the same for all maps of a metric and unit, 2 % of white in DN; fixed: the "
+        "limit below; percentile: of the map itself",
+        choices=ERROR_LIMITS,
+    )
+    limit: float = parameter(
+        100.0,
+        "Limit",
+        "the error that is brightest, in the map's unit; of SSIM, how far below 1",
+        minimum=0.001,
+        maximum=10**6,
+    )
+    percentile: float = parameter(
+        99.9,
+        "Percentile",
+        "the share of the map in % that is not brighter than the brightest colour",
+        minimum=50,
+        maximum=100,
+    )
+    threshold: float = parameter(
+        20.0,
+        "Threshold, DN",
+        "an error beyond which sites are counted, and marked if wanted",
+        minimum=0,
+        maximum=65535,
+    )
+    marked: bool = parameter(
+        False,
+        "Mark what is off by more",
+        "show in green, on a layer of its own, where the error is beyond the threshold",
+    )
+
+
+@dataclass(frozen=True)
+class BatchSettings(RenderSettings):
+    """How a queue of files is worked through.
+
+    Raises
+    ------
+    SettingsError
+        A value is out of its range.
+    """
+
+    measure: bool = parameter(
+        False,
+        "Measure RAW PSNR",
+        "recover the RAW of each JPEG at once and compare it with the original; takes longer",
+    )
+    replace: bool = parameter(
+        False,
+        "Replace files",
+        "write over files of the same names in the output folder; otherwise a number is added",
+    )
+
+
+@dataclass(frozen=True)
+class HistogramSettings(Settings):
+    """What the RAW histogram counts, and on which axes it is drawn.
+
+    Raises
+    ------
+    SettingsError
+        A value is out of its range.
+    """
+
+    region: str = parameter(
+        REGIONS[0],
+        "Region",
+        "which sites are counted; for a shape, draw a rectangle, an ellipse or a polygon on a "
+        "layer of shapes and select it",
+        choices=REGIONS,
+    )
+    axis: str = parameter(
+        AXES[0],
+        "Axis",
+        "EV: stops from the white level, black subtracted; DN: sensor counts as they are",
+        choices=AXES,
+    )
+    counts: str = parameter(
+        "linear",
+        "Counts",
+        "log shows a few sites beside millions",
+        choices=("linear", "log"),
+    )
+    bins_per_stop: int = parameter(
+        8,
+        "Bins per EV",
+        "how fine the EV axis is",
+        minimum=1,
+        maximum=24,
+    )
+    bin_width: int = parameter(
+        0,
+        "DN per bin",
+        "how fine the linear axis is; 0 chooses",
+        minimum=0,
+        maximum=4096,
+    )
+
+
+@dataclass(frozen=True)
 class PreparationSettings(Settings):
     """How training data are made.
 
@@ -178,6 +318,39 @@ class PreparationSettings(Settings):
         "Scheduler",
         "address of a Dask scheduler whose workers see the same folders, instead of this "
         "computer's cores",
+    )
+
+
+@dataclass(frozen=True)
+class CompareSettings(Settings):
+    """How two layers are shown against each other.
+
+    Raises
+    ------
+    SettingsError
+        A value is out of its range.
+    """
+
+    rate: float = parameter(
+        2.0,
+        "Blink rate (Hz)",
+        "how many times a second the picture changes while blinking",
+        minimum=0.5,
+        maximum=10,
+    )
+    split: str = parameter(
+        "left | right",
+        "Arrangement",
+        "how swipe and side by side divide the canvas between A and B",
+        choices=("left | right", "top | bottom"),
+    )
+    exposure: float = parameter(
+        0.0,
+        "Exposure (EV)",
+        "how much brighter RAW, pictures and float images are shown, in stops; error maps stay as "
+        "they are; double-click for 0",
+        minimum=-8,
+        maximum=8,
     )
 
 

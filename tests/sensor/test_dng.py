@@ -15,7 +15,7 @@ from PIL import ExifTags, Image
 from records import CAPTURE, make_record
 
 from napari_invisp.errors import OutputError, SettingsError
-from napari_invisp.sensor.dng import encode_dng, write_dng
+from napari_invisp.sensor.dng import encode_dng, read_private, write_dng
 from napari_invisp.sensor.reading import read_raw
 from napari_invisp.sensor.record import (
     CFA_PATTERNS,
@@ -254,3 +254,27 @@ def test_nothing_but_the_file_is_left_behind(tmp_path: Path) -> None:
 def test_camera_files_survive(shared_raw: Path, name: str, tmp_path: Path) -> None:
     record = read_raw(shared_raw / name)
     assert_same(record, through_a_file(record, tmp_path / "a.dng"))
+
+
+# Makers whose own DNGs carry private data that LibRaw takes to pieces, and others.
+MAKERS = ("Maker", "SONY", "PENTAX", "SAMSUNG", "NIKON CORPORATION", "Konica Minolta", "Adobe")
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+@pytest.mark.parametrize("make", MAKERS)
+def test_private_data_change_nothing_else(make: str, compression: Any, tmp_path: Path) -> None:
+    record = make_record((64, 96), make=make)
+    private = b"napari-invisp\0" + bytes(range(256)) * 9
+    plain = through_a_file(record, tmp_path / "plain.dng", compression=compression)
+    path = tmp_path / "private.dng"
+    assert through_a_file(record, path, compression=compression, private=private) == plain
+    np.testing.assert_array_equal(mosaic_that_libraw_sees(path.read_bytes()), record.mosaic)
+    assert read_private(path) == private
+    assert read_private(tmp_path / "plain.dng") == b""
+
+
+def test_what_is_no_dng_has_no_private_data(tmp_path: Path) -> None:
+    path = tmp_path / "text.dng"
+    path.write_text("no DNG")
+    assert read_private(path) == b""
+    assert read_private(tmp_path / "missing.dng") == b""

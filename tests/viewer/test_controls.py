@@ -51,30 +51,42 @@ def test_every_widget_has_a_name(controls: Controls) -> None:
         assert slider.objectName().startswith("napari-invisp.")
 
 
-def test_the_coding_counts_once_the_slider_is_let_go(qtbot: QtBot, controls: Controls) -> None:
-    slider = controls["quality"].native.findChild(QSlider)
+@pytest.mark.parametrize("name", ["quality", "headroom"])
+def test_a_slider_moves_before_it_rests(qtbot: QtBot, controls: Controls, name: str) -> None:
+    slider = controls[name].native.findChild(QSlider)
+    places = [round(share * slider.maximum()) for share in (0.8, 0.6, 0.3)]
     slider.setSliderDown(True)
-    with qtbot.assertNotEmitted(controls.coding_changed, wait=100):
-        for quality in (80, 70, 60):
-            slider.setSliderPosition(quality)
-    counted: list[int] = []
-    controls.coding_changed.connect(lambda: counted.append(controls.settings().quality))
-    with qtbot.waitSignal(controls.coding_changed):
+    moved: list[RenderSettings] = []
+    controls.moved.connect(lambda: moved.append(controls.settings()))
+    with qtbot.assertNotEmitted(controls.rested, wait=100):
+        for place in places:
+            slider.setSliderPosition(place)
+    assert len({getattr(each, name) for each in moved}) == len(places)
+    rested: list[RenderSettings] = []
+    controls.rested.connect(lambda: rested.append(controls.settings()))
+    with qtbot.waitSignal(controls.rested):
         slider.setSliderDown(False)
-    assert counted == [60]
+    assert rested == moved[-1:]
 
 
-def test_rendering_and_coding_are_told_apart(qtbot: QtBot, controls: Controls) -> None:
+def test_a_model_is_not_followed(qtbot: QtBot, controls: Controls) -> None:
     with (
-        qtbot.waitSignal(controls.rendering_changed),
-        qtbot.assertNotEmitted(controls.coding_changed, wait=100),
+        qtbot.waitSignal(controls.changed),
+        qtbot.assertNotEmitted(controls.moved),
+        qtbot.assertNotEmitted(controls.rested, wait=100),
     ):
-        controls["headroom"].value = 0.8
-    with (
-        qtbot.waitSignal(controls.coding_changed),
-        qtbot.assertNotEmitted(controls.rendering_changed),
-    ):
-        controls["subsampling"].value = "4:4:4"
+        controls["model"].value = "physics"
+
+
+def test_reset_goes_back_to_what_was_preferred(qtbot: QtBot) -> None:
+    preferred = RenderSettings(quality=77, model="physics", headroom=0.25)
+    controls = Controls(preferred)
+    qtbot.addWidget(controls)
+    assert controls.settings() == preferred
+    for name, value in (("quality", 3), ("model", "universal"), ("tile", 64), ("headroom", 1.0)):
+        controls[name].value = value
+    controls.reset()
+    assert controls.settings() == preferred
 
 
 def test_a_checkpoint_can_be_opened(

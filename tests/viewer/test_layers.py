@@ -9,7 +9,6 @@ from records import make_record, make_smooth_record
 
 from napari_invisp.metrics import network_raw
 from napari_invisp.viewer.layers import (
-    ERROR_LIMIT,
     KIND,
     METADATA_KEY,
     ORIGINAL,
@@ -17,7 +16,6 @@ from napari_invisp.viewer.layers import (
     SOURCE,
     Kind,
     base_name,
-    error_layer,
     facts_of,
     find_layer,
     raw_layers,
@@ -61,29 +59,6 @@ def test_saturated_light_is_shown_white() -> None:
     )
     _, (data, arguments, _) = raw_layers(record, "x", {})
     assert (data[0].min(axis=(0, 1)) >= np.floor(arguments["contrast_limits"][1])).all()
-
-
-def test_the_error_map_holds_absolute_differences() -> None:
-    original = make_smooth_record((60, 90))
-    shifted = original.mosaic.copy()
-    shifted[10, 20] += 7
-    shifted[30, 40] -= 5
-    data, arguments, kind = error_layer(original, original.replace(mosaic=shifted), "x", {})
-    layer = Image(data, **arguments)
-    assert kind == "image"
-    assert layer.data[0][10, 20] == 7
-    assert layer.data[0][30, 40] == 5
-    assert layer.data[0].sum() == 12
-
-
-def test_error_maps_of_all_qualities_have_one_scale() -> None:
-    original = make_smooth_record((60, 90))  # white 3900, black 60
-    for shift in (0, 1, 300):
-        worse = original.replace(mosaic=original.mosaic + np.uint16(shift))
-        data, arguments, _ = error_layer(original, worse, "x", {})
-        layer = Image(data, **arguments)
-        assert layer.contrast_limits == pytest.approx([0, 0.02 * (3900 - 60)])
-        assert facts_of(layer)[ERROR_LIMIT] == layer.contrast_limits[1]
 
 
 def test_results_replace_those_of_the_same_raw_under_any_name() -> None:

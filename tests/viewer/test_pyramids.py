@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skimage.transform import downscale_local_mean
 
-from napari_invisp.viewer.pyramids import halved, pyramid
+from napari_invisp.viewer.pyramids import halved, peaks, pyramid, rebuild
 
 
 @given(
@@ -27,6 +27,35 @@ def test_a_level_holds_the_means_of_2x2_blocks(
     assert level.dtype == dtype
     assert level.shape == expected.shape
     np.testing.assert_allclose(level, expected, atol=0.5)
+
+
+def test_means_of_floats_are_not_rounded() -> None:
+    pixels = np.random.default_rng(0).normal(size=(131, 40)).astype(np.float32)
+    level = halved(pixels)
+    assert level.dtype == np.float32
+    np.testing.assert_allclose(level, downscale_local_mean(pixels[:130], (2, 2)), atol=1e-6)
+
+
+def test_one_bright_pixel_is_seen_from_afar() -> None:
+    pixels = np.zeros((2000, 1100), np.uint8)
+    pixels[1234, 567] = 1
+    levels = pyramid(pixels, peaks)
+    assert [level.shape for level in levels] == [(2000, 1100), (1000, 550), (500, 275)]
+    for n, level in enumerate(levels):
+        assert level[1234 >> n, 567 >> n] == level.sum() == 1
+
+
+@given(st.integers(0, 1298), st.integers(0, 698), st.integers(1, 400), st.integers(1, 400))
+def test_levels_follow_what_changes_below(top: int, left: int, height: int, width: int) -> None:
+    rng = np.random.default_rng(0)
+    for dtype, reduction in ((np.float32, halved), (np.uint8, peaks)):
+        pixels = rng.integers(0, 255, (1299, 699)).astype(dtype)
+        levels = pyramid(pixels, reduction)
+        part = (slice(top, min(top + height, 1299)), slice(left, min(left + width, 699)))
+        pixels[part] = 7
+        rebuild(levels, *part, reduction)
+        for found, expected in zip(levels, pyramid(pixels, reduction), strict=True):
+            np.testing.assert_array_equal(found, expected)
 
 
 def test_white_stays_white() -> None:

@@ -5,13 +5,30 @@ from pathlib import Path
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+from pytestqt.qtbot import QtBot
 
-from napari_invisp.errors import RawFileError
+from napari_invisp.errors import InvispError, RawFileError
+from napari_invisp.inspection.exports import Values, write_exr
+from napari_invisp.inspection.provenance import Provenance
 from napari_invisp.samples import sample_path
+from napari_invisp.sensor.dng import write_dng
 from napari_invisp.sensor.reading import read_raw
 from napari_invisp.sensor.record import RawRecord
-from napari_invisp.viewer.layers import RECORD, SOURCE, facts_of
-from napari_invisp.viewer.readers import get_reader
+from napari_invisp.viewer.layers import (
+    HEADROOM,
+    KIND,
+    MODEL,
+    ORIGINAL,
+    PROVENANCE,
+    QUALITY,
+    RECORD,
+    SOURCE,
+    SUBSAMPLING,
+    Kind,
+    base_name,
+    facts_of,
+)
+from napari_invisp.viewer.readers import get_exr_reader, get_reader
 
 
 def test_napari_opens_a_raw_with_the_plugin(
@@ -61,3 +78,79 @@ def test_the_sample_opens(viewer: ViewerModel) -> None:
     shapes = [level.shape for level in picture.data]
     assert shapes[0] == (frame.height, frame.width, 3)
     assert max(shapes[-1]) <= 512
+
+
+MADE = Provenance(
+    "recovered_mosaic",
+    source="photo.jpg",
+    model="universal",
+    headroom=0.5,
+    quality=85,
+    subsampling="4:4:4",
+    figures={"raw_psnr": 48.2},
+)
+
+
+def test_a_recovered_dng_knows_that_it_was_recovered(
+    viewer: ViewerModel, record: RawRecord, tmp_path: Path
+) -> None:
+    path = tmp_path / "photo.dng"
+    write_dng(path, record, private=MADE.to_private())
+    mosaic, picture = viewer.open(path, plugin="napari-invisp")
+    assert [mosaic.name, picture.name] == [
+        "photo recovered RAW",
+        "photo recovered RAW (bilinear)",
+    ]
+    assert facts_of(mosaic)[KIND] is Kind.RECOVERED_MOSAIC
+    assert facts_of(picture)[KIND] is Kind.RECOVERED
+    for layer in (mosaic, picture):
+        facts = facts_of(layer)
+        assert facts[PROVENANCE] == MADE
+        settings = [facts[key] for key in (MODEL, HEADROOM, QUALITY, SUBSAMPLING)]
+        assert settings == ["universal", 0.5, 85, "4:4:4"]
+        assert ORIGINAL not in facts
+        assert facts[SOURCE] == str(path)
+        assert base_name(layer) == "photo"
+
+
+def test_a_recovered_dng_can_be_worked_on(
+    qtbot: QtBot, viewer: ViewerModel, record: RawRecord, tmp_path: Path
+) -> None:
+    from napari_invisp.viewer.docks.render import RenderDock
+
+    path = tmp_path / "photo.dng"
+    write_dng(path, record, private=MADE.to_private())
+    _, picture = viewer.open(path, plugin="napari-invisp")
+    dock = RenderDock(viewer)
+    qtbot.addWidget(dock)
+    assert dock.raw_layer is picture
+
+
+def test_a_dng_with_a_kind_of_the_future_opens(
+    viewer: ViewerModel, record: RawRecord, tmp_path: Path
+) -> None:
+    path = tmp_path / "photo.dng"
+    write_dng(path, record, private=MADE.replace(kind="hologram").to_private())
+    mosaic, _ = viewer.open(path, plugin="napari-invisp")
+    assert facts_of(mosaic)[KIND] is Kind.MOSAIC
+
+
+@pytest.mark.parametrize("shape", [(30, 50), (1030, 50, 3)])
+def test_openexr_opens_as_light(
+    viewer: ViewerModel, shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    values = np.random.default_rng(0).normal(0.5, 1, shape).astype(np.float32)
+    path = tmp_path / "light.exr"
+    write_exr(path, Values(values, "light"), MADE.replace(kind="mosaic"))
+    (layer,) = viewer.open(path, plugin="napari-invisp")
+    np.testing.assert_array_equal(layer.data[0], values)
+    assert layer.rgb == (len(shape) == 3)
+    assert layer.contrast_limits == [0, 1]
+    assert facts_of(layer)[QUALITY] == 85
+    assert get_exr_reader("photo.tif") is None
+
+
+def test_what_is_wrong_with_an_openexr_is_said(viewer: ViewerModel, tmp_path: Path) -> None:
+    (tmp_path / "bad.exr").write_text("no light")
+    with pytest.raises(InvispError, match=r"bad\.exr is not an OpenEXR file"):
+        viewer.open(tmp_path / "bad.exr", plugin="napari-invisp")

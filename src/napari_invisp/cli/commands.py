@@ -9,7 +9,6 @@ from typing import Any
 
 from napari_invisp.cli.display import viewer_problem
 from napari_invisp.cli.options import settings_from
-from napari_invisp.cli.outputs import check_target, plan_outputs
 from napari_invisp.cli.report import (
     complain,
     print_compare,
@@ -24,6 +23,7 @@ from napari_invisp.errors import (
     OutputError,
     RawFileError,
 )
+from napari_invisp.outputs import check_target, plan_outputs
 from napari_invisp.settings import ComputeSettings, RenderSettings
 
 _Facts = dict[str, Any]
@@ -33,7 +33,7 @@ def render(arguments: Namespace) -> int:
     """RAW → JPEG with capsule."""
     targets = plan_outputs(arguments.files, arguments.output, (".jpg", ".jpeg"), "a JPEG")
     settings = settings_from(arguments, RenderSettings)
-    from napari_invisp.cli.jobs import Renderer
+    from napari_invisp.batch import Renderer
     from napari_invisp.cli.progress import ProgressBar
 
     with ProgressBar() as bar:
@@ -45,11 +45,11 @@ def recover(arguments: Namespace) -> int:
     """JPEG with capsule → DNG."""
     targets = plan_outputs(arguments.files, arguments.output, (".dng",), "a DNG")
     settings = settings_from(arguments, ComputeSettings)
-    from napari_invisp.cli.jobs import Recoverer
+    from napari_invisp.batch import Recoverer
     from napari_invisp.cli.progress import ProgressBar
 
     with ProgressBar() as bar:
-        job = Recoverer(settings, bar, arguments.weights)
+        job = Recoverer(settings, bar, weights=arguments.weights)
         bad = (CapsuleError, CheckpointError, RawFileError)
         return _each(arguments, targets, job, bar, print_recover, bad)
 
@@ -65,8 +65,8 @@ def compare(arguments: Namespace) -> int:
 
 def demo(arguments: Namespace) -> int:
     """Everything once, on the sample that comes with the package."""
+    from napari_invisp.batch import Recoverer, Renderer
     from napari_invisp.cli.comparing import compare_files, draw_pictures
-    from napari_invisp.cli.jobs import Recoverer, Renderer
     from napari_invisp.cli.progress import ProgressBar
     from napari_invisp.samples import sample_path
 

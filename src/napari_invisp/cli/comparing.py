@@ -10,23 +10,31 @@ from typing import Any
 import numpy as np
 
 from napari_invisp.files import write_bytes_atomic
-from napari_invisp.metrics import compare_raw
+from napari_invisp.metrics import RawFidelity, compare_raw
 from napari_invisp.pictures import bilinear_picture, encode_png, error_map
 from napari_invisp.sensor.reading import read_raw
+from napari_invisp.sensor.record import RawRecord
 
 
 def compare_files(original: Path, recovered: Path) -> dict[str, Any]:
     """Compare two RAW files of one scene."""
     first, second = read_raw(original), read_raw(recovered)
     figures = compare_raw(first, second)
+    return {
+        "raw": str(original),
+        "recovered": str(recovered),
+        **compared(first, second, figures),
+    }
+
+
+def compared(first: RawRecord, second: RawRecord, figures: RawFidelity) -> dict[str, Any]:
+    """Return what is said about two RAW frames, besides what they are called."""
     notes = []
     if math.inf in (figures.raw_psnr, figures.raw_psnr_linear):
         notes.append("a PSNR without any difference is infinite, and null in JSON")
     if max(np.abs(first.black - second.black).max(), abs(first.white - second.white)) > 0.5:
         notes.append("the files differ in black or white level")
     return {
-        "raw": str(original),
-        "recovered": str(recovered),
         "width": first.width,
         "height": first.height,
         "bit_depth": first.bit_depth,

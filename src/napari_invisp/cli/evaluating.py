@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_invisp.cli.options import settings_from
-from napari_invisp.cli.outputs import check_target
 from napari_invisp.cli.report import complain, print_json, print_mean
 from napari_invisp.errors import RawFileError, SettingsError
+from napari_invisp.outputs import check_target
 from napari_invisp.settings import ComputeSettings
 
 if TYPE_CHECKING:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Mapping
 from typing import Any
 
+from napari_invisp.inspection.wording import decibels, megabytes
 from napari_invisp.strictjson import dumps
 
 PROGRAM = "napari-invisp"
@@ -29,13 +29,13 @@ def print_render(facts: Mapping[str, Any]) -> None:
         f"  {_frame(facts)}, model {facts['model']} on {facts['device']}, "
         f"headroom {facts['headroom']:g}\n"
         f"  JPEG quality {facts['quality']}, {facts['subsampling']}: "
-        f"{_megabytes(facts['jpeg_bytes'])}, {facts['bpp']:.2f} bits a pixel, "
+        f"{megabytes(facts['jpeg_bytes'])}, {facts['bpp']:.2f} bits a pixel, "
         f"{facts['compression_ratio']:.1f} times smaller than the RAW unpacked"
     )
     if facts["rgb_psnr"] is not None:
         print(
-            f"  against LibRaw's rendering: {_decibels(facts['rgb_psnr'])}, "
-            f"SSIM {facts['rgb_ssim']:.4f}; both after JPEG: {_decibels(facts['rgb_psnr_jpeg'])}"
+            f"  against LibRaw's rendering: {decibels(facts['rgb_psnr'])}, "
+            f"SSIM {facts['rgb_ssim']:.4f}; both after JPEG: {decibels(facts['rgb_psnr_jpeg'])}"
         )
     print(f"  took {facts['seconds']:.1f} s", flush=True)
 
@@ -45,7 +45,7 @@ def print_recover(facts: Mapping[str, Any]) -> None:
     print(
         f"{facts['input']} -> {facts['output']}\n"
         f"  {_frame(facts)}, model {facts['model']} on {facts['device']}, "
-        f"DNG of {_megabytes(facts['dng_bytes'])}\n"
+        f"DNG of {megabytes(facts['dng_bytes'])}\n"
         f"  took {facts['seconds']:.1f} s",
         flush=True,
     )
@@ -62,8 +62,8 @@ def print_compare(facts: Mapping[str, Any]) -> None:
             f"most, in a range of {facts['range']} DN"
         )
     print(
-        f"  RAW PSNR {_decibels(facts['raw_psnr'])} (balanced, gamma-encoded), "
-        f"{_decibels(facts['raw_psnr_linear'])} (linear)"
+        f"  RAW PSNR {decibels(facts['raw_psnr'])} (balanced, gamma-encoded), "
+        f"{decibels(facts['raw_psnr_linear'])} (linear)"
     )
     if facts["note"]:
         print(f"  note: {facts['note']}")
@@ -75,19 +75,11 @@ def print_mean(mean: Mapping[str, Any]) -> None:
     files = "1 file" if mean["files"] == 1 else f"mean of {mean['files']} files"
     print(
         f"{mean['model']}, quality {mean['quality']}, {mean['subsampling']}, "
-        f"headroom {mean['headroom']:g}, {files}: RGB {_decibels(mean['rgb_psnr'])}, "
-        f"RAW {_decibels(mean['raw_psnr'])}, {mean['bpp']:.2f} bits a pixel"
+        f"headroom {mean['headroom']:g}, {files}: RGB {decibels(mean['rgb_psnr'])}, "
+        f"RAW {decibels(mean['raw_psnr'])}, {mean['bpp']:.2f} bits a pixel"
     )
 
 
 def _frame(facts: Mapping[str, Any]) -> str:
     camera = f"{facts['camera']}, " if facts["camera"] else ""
     return f"{camera}{facts['width']} x {facts['height']} pixels"
-
-
-def _decibels(figure: float) -> str:
-    return "infinite" if math.isinf(figure) else f"{figure:.2f} dB"
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.2f} MB"

@@ -72,6 +72,10 @@ class InvertibleISP(nn.Module, ABC):
         """
         return self
 
+    def adopting(self, other: InvertibleISP) -> InvertibleISP:
+        """Return the model with what another one, for the same file, was told by :meth:`tried`."""
+        return self
+
     def configuration(self) -> dict[str, Any]:
         """Return what besides the profile its class needs to be made again, as JSON values."""
         return {}

@@ -108,6 +108,11 @@ class Universal(InvertibleISP):
         )
         return self._with(self._physics.chain, confidence)
 
+    def adopting(self, other: InvertibleISP) -> Universal:
+        """Return the model that believes its restoration as another one does."""
+        confidence = other._confidence if isinstance(other, Universal) else Confidence()
+        return self._with(self._physics.chain, confidence)
+
     def memo(self) -> dict[str, Any]:
         """Return the chain's parameters, and the confidence in restoration."""
         return {"chain": self._physics.memo(), "confidence": list(self._confidence.levels)}

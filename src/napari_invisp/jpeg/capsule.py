@@ -197,6 +197,11 @@ def embed(jpeg: bytes, capsule: Capsule) -> bytes:
     return replace(stream, segments=others).with_application(added).to_bytes()
 
 
+def carries_capsule(stream: JpegStream) -> bool:
+    """Tell whether a JPEG file carries a capsule, sound or not."""
+    return bool(stream.application(_APPLICATION, _IDENTIFIER))
+
+
 def from_jpeg(data: bytes, name: str = "the JPEG") -> Capsule:
     """Read the capsule that a JPEG file carries.
 

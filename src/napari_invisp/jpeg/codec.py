@@ -29,6 +29,8 @@ from napari_invisp.jpeg.tables import (
     sampling_factors,
 )
 
+#: Suffixes of JPEG files, lower case.
+JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe")
 #: Longest side that libjpeg writes and reads.
 MAX_SIDE = 65500
 
@@ -190,8 +192,8 @@ def decode_jpeg(source: bytes | Path, name: str | None = None) -> JpegImage:
     return JpegImage(
         rgb=rgb,
         tables=tables,
-        quality=_quality_of(tables),
-        subsampling=_subsampling_of(stream),
+        quality=quality_of(tables),
+        subsampling=subsampling_of(stream),
         exif=exif[0].payload if exif else None,
         icc=_icc_of(stream),
         segments=stream.segments,
@@ -225,7 +227,8 @@ def _icc_of(stream: JpegStream) -> bytes | None:
     return b"".join(chunk[2:] for chunk in sorted(chunks)) or None
 
 
-def _quality_of(tables: Sequence[NDArray[np.int64]]) -> int | None:
+def quality_of(tables: Sequence[NDArray[np.int64]]) -> int | None:
+    """Return the libjpeg quality that has these ``(8, 8)`` tables, if there is one."""
     for quality in range(100, 0, -1):
         luminance, chrominance = quantization_tables(quality)
         if all(map(np.array_equal, tables, (luminance, chrominance, chrominance))):
@@ -233,7 +236,8 @@ def _quality_of(tables: Sequence[NDArray[np.int64]]) -> int | None:
     return None
 
 
-def _subsampling_of(stream: JpegStream) -> Subsampling | None:
+def subsampling_of(stream: JpegStream) -> Subsampling | None:
+    """Return the chroma subsampling of a file, if it is one that has a name here."""
     luma, *chroma = ((c.horizontal, c.vertical) for c in stream.frame.components)
     if any(factors != (1, 1) for factors in chroma):
         return None

@@ -31,6 +31,12 @@ _LUMA_OFF, _CHROMA_OFF = 1.0, 2.0
 _ROUNDS = 7
 
 
+# Around what is wanted: planes are read off there too, whose own edges would matter otherwise.
+_MARGIN = 32
+# Pairs of blocks begin at multiples of it, whatever the subsampling.
+_GRID = 16
+
+
 class ExactDecoder:
     """Gives windows of a JPEG's picture without rounding.
 
@@ -46,21 +52,9 @@ class ExactDecoder:
     """
 
     def __init__(self, components: NDArray[np.uint8], jpeg: JpegImage) -> None:
-        self._height, self._width = components.shape[:2]
-        if jpeg.subsampling is None:
-            self._factors = (1, 1)
-            self._planes = [_stored(_plane(components, c)) for c in range(3)]
-            return
-        self._factors = sampling_factors(jpeg.subsampling)
-        luma, *chroma = (torch.from_numpy(table).to(torch.float32) for table in jpeg.tables)
-        self._planes = [_stored(_snapped(_plane(components, 0), luma, _LUMA_OFF))]
-        for c, table in enumerate(chroma, 1):
-            if self._factors == (1, 1):
-                plane = _snapped(_plane(components, c), table, _LUMA_OFF)
-            else:
-                native = _without_interpolation(_plane(components, c), self._factors)
-                plane = _snapped(native, table, _CHROMA_OFF)
-            self._planes.append(_stored(plane))
+        self._components, self._subsampling = components, jpeg.subsampling
+        self._factors = (1, 1) if jpeg.subsampling is None else sampling_factors(jpeg.subsampling)
+        self._tables = [torch.from_numpy(table).to(torch.float32) for table in jpeg.tables]
 
     def window(self, rows: slice, columns: slice, device: torch.device) -> Tensor:
         """Return a part of the picture.
@@ -77,16 +71,43 @@ class ExactDecoder:
         torch.Tensor
             ``(1, 3, h, w)`` float32 RGB, 0 … 255.
         """
-        luma = _loaded(self._planes[0][rows, columns], device)
+        height, width = self._components.shape[:2]
+        near, (rows, columns) = zip(
+            *(_around(part, length) for part, length in ((rows, height), (columns, width))),
+            strict=True,
+        )
+        planes = self._planes(self._components[near])
+        luma = _loaded(planes[0][rows, columns], device)
         horizontal, vertical = self._factors
-        near_rows, inner_rows = _neighbourhood(rows, vertical, self._planes[1].shape[0])
-        near_columns, inner_columns = _neighbourhood(columns, horizontal, self._planes[1].shape[1])
+        near_rows, inner_rows = _neighbourhood(rows, vertical, planes[1].shape[0])
+        near_columns, inner_columns = _neighbourhood(columns, horizontal, planes[1].shape[1])
         chroma = torch.cat(
-            [_loaded(plane[near_rows, near_columns], device) for plane in self._planes[1:]], 1
+            [_loaded(plane[near_rows, near_columns], device) for plane in planes[1:]], 1
         )
         chroma = upsample(chroma, self._factors, None)[..., inner_rows, inner_columns]
         height, width = luma.shape[-2:]
         return rgb_from_components(torch.cat((luma, chroma[..., :height, :width]), 1))
+
+    def _planes(self, components: NDArray[np.uint8]) -> list[Tensor]:
+        """Read luma and chroma off, each at its own resolution."""
+        if self._subsampling is None:
+            return [_stored(_plane(components, c)) for c in range(3)]
+        planes = [_snapped(_plane(components, 0), self._tables[0], _LUMA_OFF)]
+        for c, table in enumerate(self._tables[1:], 1):
+            plane = _plane(components, c)
+            if self._factors == (1, 1):
+                planes.append(_snapped(plane, table, _LUMA_OFF))
+            else:
+                native = _without_interpolation(plane, self._factors)
+                planes.append(_snapped(native, table, _CHROMA_OFF))
+        return planes
+
+
+def _around(part: slice, length: int) -> tuple[slice, slice]:
+    """Return whole blocks around a part of an axis, and where the part lies among them."""
+    start = max(0, part.start - _MARGIN) // _GRID * _GRID
+    stop = min(length, part.stop + _MARGIN + -(part.stop + _MARGIN) % _GRID)
+    return slice(start, stop), slice(part.start - start, min(part.stop, length) - start)
 
 
 def windows_of(data: bytes, jpeg: JpegImage) -> Callable[[slice, slice, torch.device], Tensor]:

@@ -7,13 +7,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_invisp.sensor.record import RawRecord
+from napari_invisp.sensor.record import CfaPattern, RawRecord
+
+#: What the four sites of a 2x2 CFA are called; G1 is the green in red's rows.
+CHANNELS = ("R", "G1", "B", "G2")
 
 #: ``(row, column)`` of the four sites of a 2x2 CFA, in reading order.
 SITES = ((0, 0), (0, 1), (1, 0), (1, 1))
 
 #: Rows that are interpolated at a time, so that what is in work stays in the processor's cache.
 _BAND = 16
+
+
+def channel_sites(pattern: CfaPattern) -> dict[str, tuple[int, int]]:
+    """Tell where in each 2x2 quad the sites of :data:`CHANNELS` are, in that order.
+
+    Returns
+    -------
+    dict
+        ``(row, column)``, each 0 or 1, by name.
+    """
+    row, column = SITES[pattern.index("R")]
+    places = ((row, column), (row, 1 - column), (1 - row, 1 - column), (1 - row, column))
+    return dict(zip(CHANNELS, places, strict=True))
 
 
 def channel_index(channels: ArrayLike, shape: tuple[int, int]) -> NDArray[np.uint8]:

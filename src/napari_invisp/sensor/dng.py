@@ -13,6 +13,7 @@ from typing import Any, Literal
 import imagecodecs
 import numpy as np
 import rawpy
+import tifffile
 from numpy.typing import NDArray
 from PIL import TiffTags
 from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
@@ -42,10 +43,16 @@ _Chunk = bytes | memoryview
 _STRIP_OFFSETS, _STRIP_BYTE_COUNTS = 273, 279
 _TILE_OFFSETS, _TILE_BYTE_COUNTS = 324, 325
 _EXIF = 34665
+_PRIVATE = 50740  # DNGPrivateData
 
 
 def write_dng(
-    path: Path | str, record: RawRecord, compression: Compression = "lossless-jpeg"
+    path: Path | str,
+    record: RawRecord,
+    compression: Compression = "lossless-jpeg",
+    *,
+    private: bytes = b"",
+    description: str = "",
 ) -> None:
     """Write a record as a DNG file, under a temporary name until it is complete.
 
@@ -53,7 +60,7 @@ def write_dng(
     ----------
     path
         The file to write or replace.
-    record, compression
+    record, compression, private, description
         As for :func:`encode_dng`.
 
     Raises
@@ -63,7 +70,10 @@ def write_dng(
     SettingsError
         There is no such compression.
     """
-    write_bytes_atomic(Path(path), encode_dng(record, compression))
+    write_bytes_atomic(
+        Path(path),
+        encode_dng(record, compression, private=private, description=description),
+    )
 
 
 def encode_dng(
@@ -72,6 +82,8 @@ def encode_dng(
     *,
     named: bool = True,
     coloured: bool = True,
+    private: bytes = b"",
+    description: str = "",
 ) -> bytes:
     """Encode a record as a DNG file in memory.
 
@@ -92,6 +104,11 @@ def encode_dng(
         that it knows about the camera.
     coloured
         Say what the camera's colours are. A reader that is not told has to know the camera.
+    private
+        What else the file carries for :func:`read_private`; it begins with the name of whose data
+        they are, and a zero.
+    description
+        What programs show as the picture's description.
 
     Returns
     -------
@@ -109,6 +126,10 @@ def encode_dng(
     tags = _image_tags(record) | shape
     if not coloured:
         del tags[_COLOR_MATRIX]
+    if private:
+        tags[_PRIVATE] = (TiffTags.BYTE, private)
+    if description:
+        tags[270] = _text(description)  # ImageDescription
     if not named:
         return _assemble(tags, {}, chunks)
     exif = _exif_tags(record.capture)
@@ -122,6 +143,16 @@ def encode_dng(
         about[50709] = _text(record.camera)  # LocalizedCameraModel
         data = _assemble(tags | about, exif, chunks)
     return data
+
+
+def read_private(path: Path | str) -> bytes:
+    """Return the private data that a DNG carries; nothing if it is no DNG, or carries none."""
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            tag = tiff.pages.first.tags.get(_PRIVATE)
+            return bytes(tag.value) if tag is not None else b""
+    except (tifffile.TiffFileError, OSError, ValueError, TypeError):
+        return b""
 
 
 def _reads_whole(data: bytes, record: RawRecord) -> bool:

@@ -8,6 +8,7 @@ import math
 import re
 import struct
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
 import exifread
@@ -38,24 +39,7 @@ def read_exif(data: bytes) -> tuple[str, str, Capture]:
     capture : Capture
         What is known about the exposure.
     """
-    tags: dict[str, Any] = {}
-    for part, prefix in _parts(data):
-        try:
-            found = exifread.process_file(io.BytesIO(part), details=False, extract_thumbnail=False)
-        except Exception:  # exifread meets broken files with all kinds of exceptions
-            continue
-        tags |= {name.replace("Image", prefix, 1): tag for name, tag in found.items()}
-
-    def find(convert: Callable[[Any], _Value | None], *names: str) -> _Value | None:
-        for name in names:
-            try:
-                value = convert(tags[name].values)
-            except (KeyError, AttributeError, IndexError, TypeError, ValueError, ArithmeticError):
-                continue
-            if value is not None:
-                return value
-        return None
-
+    find = partial(_find, _tags(data))
     capture = Capture(
         taken=find(_date, "EXIF DateTimeOriginal", "Image DateTimeOriginal", "Image DateTime"),
         exposure_time=find(_positive, "EXIF ExposureTime", "Image ExposureTime"),
@@ -71,6 +55,50 @@ def read_exif(data: bytes) -> tuple[str, str, Capture]:
     # 0xC615 is DNG's LocalizedCameraModel.
     model = find(_text, "Image Model", "Image Tag 0xC615") or ""
     return make, model, capture
+
+
+def read_writing(data: bytes) -> tuple[str, int]:
+    """Read what wrote a file, and which way is up.
+
+    Parameters
+    ----------
+    data
+        As for :func:`read_exif`.
+
+    Returns
+    -------
+    software : str
+        Empty if unknown.
+    orientation : int
+        1 to 8; 1 if unknown.
+    """
+    tags = _tags(data)
+    software = _find(tags, _text, "Image Software") or ""
+    return software, _find(tags, _orientation, "Image Orientation") or 1
+
+
+def _tags(data: bytes) -> dict[str, Any]:
+    tags: dict[str, Any] = {}
+    for part, prefix in _parts(data):
+        try:
+            found = exifread.process_file(io.BytesIO(part), details=False, extract_thumbnail=False)
+        except Exception:  # exifread meets broken files with all kinds of exceptions
+            continue
+        tags |= {name.replace("Image", prefix, 1): tag for name, tag in found.items()}
+    return tags
+
+
+def _find(
+    tags: dict[str, Any], convert: Callable[[Any], _Value | None], *names: str
+) -> _Value | None:
+    for name in names:
+        try:
+            value = convert(tags[name].values)
+        except (KeyError, AttributeError, IndexError, TypeError, ValueError, ArithmeticError):
+            continue
+        if value is not None:
+            return value
+    return None
 
 
 def _parts(data: bytes) -> Iterator[tuple[bytes, str]]:
@@ -108,6 +136,11 @@ def _number(values: Any) -> float | None:
 def _positive(values: Any) -> float | None:
     number = _number(values)
     return number if number is not None and number > 0 else None
+
+
+def _orientation(values: Any) -> int | None:
+    orientation = int(values[0])
+    return orientation if 1 <= orientation <= 8 else None
 
 
 def _iso(values: Any) -> int | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -41,6 +42,13 @@ _INTERPOLATE = _REFERENCE | {
     "output_bps": 16,
 }
 
+#: Called with steps done and steps in all; may raise to stop.
+Step = Callable[[int, int], None]
+
+# These look at no more than so many rows above and below, and can be run in bands.
+_REACH = {"ahd": 16, "ppg": 16, "vng": 16}
+# Rows that LibRaw interpolates at a time: enough to use all cores, few enough to be stopped.
+_LIBRAW_BAND = 1024
 # Rows that are scaled at a time, so that what is in work stays in the processor's cache.
 _BAND = 64
 
@@ -216,13 +224,17 @@ def demosaic(record: RawRecord, algorithm: str = "ahd") -> NDArray[np.float32]:
     return rgb
 
 
-def demosaic_uint16(record: RawRecord, algorithm: str = "ahd") -> tuple[NDArray[np.uint16], float]:
+def demosaic_uint16(
+    record: RawRecord, algorithm: str = "ahd", step: Step | None = None
+) -> tuple[NDArray[np.uint16], float]:
     """Interpolate the mosaic to three channels of 16-bit integers, for lookup tables.
 
     Parameters
     ----------
     record, algorithm
         As for :func:`demosaic`.
+    step
+        Told of progress.
 
     Returns
     -------
@@ -238,7 +250,7 @@ def demosaic_uint16(record: RawRecord, algorithm: str = "ahd") -> tuple[NDArray[
     """
     balanced = _balanced(record)
     if _known(algorithm) != "bilinear":
-        return _interpolated(record, balanced, algorithm)
+        return _interpolated(record, balanced, algorithm, step)
     return _quantised(demosaic_bilinear(balanced, record.channels))
 
 
@@ -268,13 +280,25 @@ def _quantised(values: NDArray[np.float32]) -> tuple[NDArray[np.uint16], float]:
 
 
 def _interpolated(
-    record: RawRecord, balanced: NDArray[np.float32], algorithm: str
+    record: RawRecord, balanced: NDArray[np.float32], algorithm: str, step: Step | None = None
 ) -> tuple[NDArray[np.uint16], float]:
     counts, scale = _quantised(balanced)
     # Scaled by us, not by LibRaw: it would round down, and measure all sites from one black.
     scaled = record.replace(mosaic=counts, black=np.zeros((2, 2)), white=65535)
     parameters = _INTERPOLATE | {"demosaic_algorithm": rawpy.DemosaicAlgorithm[algorithm.upper()]}
-    return _developed(scaled, parameters), scale
+    reach = _REACH.get(algorithm)
+    if reach is None or scaled.height <= _LIBRAW_BAND + 2 * reach:
+        return _developed(scaled, parameters), scale
+    rgb = np.empty((*counts.shape, 3), np.uint16)
+    height = 2 * math.ceil(scaled.height / (2 * math.ceil(scaled.height / _LIBRAW_BAND)))
+    tops = range(0, scaled.height, height)
+    for done, top in enumerate(tops):
+        if step is not None:
+            step(done, len(tops))
+        first = max(0, top - reach)
+        band = scaled.replace(mosaic=counts[first : top + height + reach])
+        rgb[top : top + height] = _developed(band, parameters)[top - first :][:height]
+    return rgb, scale
 
 
 def _developed(record: RawRecord, parameters: dict[str, Any]) -> NDArray[Any]:

@@ -79,6 +79,14 @@ def xyz_to_camera_from(
     return np.asarray(scaled @ np.linalg.inv(SRGB_TO_XYZ))
 
 
+def camera_name(make: str, model: str) -> str:
+    """Join a camera's maker and model, the maker named once."""
+    maker = make.lower().split(maxsplit=1)[:1]  # NIKON of NIKON CORPORATION
+    if model.lower().startswith(tuple(maker)):
+        return model.strip()
+    return f"{make} {model}".strip()
+
+
 def _frozen(values: ArrayLike, dtype: Any, shape: tuple[int, ...], what: str) -> NDArray[Any]:
     array = np.array(values, dtype=dtype)
     if array.shape != shape:
@@ -212,10 +220,7 @@ class RawRecord:
     @property
     def camera(self) -> str:
         """Maker and model in one string, the maker named once."""
-        maker = self.make.lower().split(maxsplit=1)[:1]  # NIKON of NIKON CORPORATION
-        if self.model.lower().startswith(tuple(maker)):
-            return self.model.strip()
-        return f"{self.make} {self.model}".strip()
+        return camera_name(self.make, self.model)
 
     @cached_property
     def channels(self) -> NDArray[np.intp]:

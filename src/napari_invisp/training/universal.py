@@ -18,6 +18,7 @@ from torch.nn import functional
 from torch.utils.data import get_worker_info
 
 from napari_invisp.conversion import scene_of
+from napari_invisp.development import from_all_over
 from napari_invisp.errors import CheckpointError, SettingsError
 from napari_invisp.files import write_bytes_atomic
 from napari_invisp.flow.coded import Coded
@@ -28,7 +29,6 @@ from napari_invisp.flow.restoration import places_on_grid
 from napari_invisp.flow.scene import Scene
 from napari_invisp.flow.universal import STYLE, Universal, about_chain, about_coding, believed
 from napari_invisp.jpeg.rate import detail_bits
-from napari_invisp.pipeline import from_all_over
 from napari_invisp.sensor.libraw import demosaic
 from napari_invisp.strictjson import dumps
 from napari_invisp.training.bidirectional import network_input, target_srgb

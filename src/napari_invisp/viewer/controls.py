@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +45,13 @@ _REST_MS = 250
 # The choice of a model that asks for a file.
 _ASK = ""
 
-# Controls are shown in groups; what is in none of these belongs to rendering.
+# Controls are shown in groups; what is in none of these comes first.
+_LIVE = ("headroom", "quality", "subsampling")
 _GROUPS = {
-    "JPEG": {"quality", "subsampling"},
+    "JPEG": set(_LIVE),
     "Computing": {each.name for each in fields(ComputeSettings)},
 }
+_FIRST_GROUP = "Rendering"
 
 
 def named(widget: QWidget, name: str, help_text: str = "") -> None:
@@ -62,30 +64,39 @@ def named(widget: QWidget, name: str, help_text: str = "") -> None:
 class Controls(QWidget):
     """A control for each field of :class:`~napari_invisp.settings.RenderSettings`.
 
-    Labels, help, choices and ranges are those of the fields. :attr:`coding_changed` waits until a
-    control has come to rest: no signal while a slider is held.
+    Labels, help, choices and ranges are those of the fields.
 
     Attributes
     ----------
-    rendering_changed
-        A setting that the rendering depends on has another value.
-    coding_changed
-        A setting that only the JPEG depends on has another value.
+    changed
+        A setting has another value.
+    moved
+        One of those that are followed while they move has another value: headroom, quality,
+        subsampling.
+    rested
+        The same have come to rest: no slider is held, and nothing has changed for a moment.
+
+    Parameters
+    ----------
+    defaults
+        What to begin with, and to go back to; the fields' own defaults if not given.
     """
 
-    rendering_changed = Signal()
-    coding_changed = Signal()
+    changed = Signal()
+    moved = Signal()
+    rested = Signal()
 
-    def __init__(self) -> None:
+    def __init__(self, defaults: RenderSettings | None = None) -> None:
         super().__init__()
         named(self, "controls")
+        self.defaults = defaults or RenderSettings()
         self._widgets: dict[str, ValueWidget] = {
-            each.name: make_control(each.name, each.default, control)
+            each.name: make_control(each.name, getattr(self.defaults, each.name), control)
             for each, control in controls(RenderSettings)
         }
-        groups: dict[str, list[ValueWidget]] = {"Rendering": [], **{name: [] for name in _GROUPS}}
+        groups: dict[str, list[ValueWidget]] = {_FIRST_GROUP: [], **{g: [] for g in _GROUPS}}
         for name, widget in self._widgets.items():
-            group = next((g for g, members in _GROUPS.items() if name in members), "Rendering")
+            group = next((g for g, members in _GROUPS.items() if name in members), _FIRST_GROUP)
             groups[group].append(widget)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -94,12 +105,18 @@ class Controls(QWidget):
             layout.addWidget(box)
         # Qt shows the containers; Python has to keep them.
         self._containers = [container for _, container in boxes]
-        for widget in groups["Rendering"]:
-            widget.changed.connect(self.rendering_changed.emit)
-        rest = _Rest(self, [w.native for w in groups["JPEG"]])
-        rest.over.connect(self.coding_changed)
-        for widget in groups["JPEG"]:
-            widget.changed.connect(rest.restart)
+        rest = _Rest(self, [self[name].native for name in _LIVE])
+        rest.over.connect(self.rested)
+        for name in _LIVE:
+            self[name].changed.connect(self.moved.emit)
+            self[name].changed.connect(rest.restart)
+        for widget in self._widgets.values():
+            widget.changed.connect(self.changed.emit)
+
+    def reset(self) -> None:
+        """Put every control back to what it began with."""
+        for name, widget in self._widgets.items():
+            widget.value = getattr(self.defaults, name)
 
     def __getitem__(self, name: str) -> ValueWidget:
         """Return the control of the field ``name``."""
@@ -124,15 +141,22 @@ class Form(QWidget):
         The settings class; each field needs limits or choices.
     leave_out
         Names of fields that get no control.
+    defaults
+        What to begin with, and to go back to; the fields' own defaults if not given.
     """
 
     changed = Signal()
 
-    def __init__(self, settings: type[Settings], leave_out: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        settings: type[Settings],
+        leave_out: Collection[str] = (),
+        defaults: Settings | None = None,
+    ) -> None:
         super().__init__()
-        self._type = settings
+        self._defaults = defaults or settings()
         self._widgets: dict[str, ValueWidget] = {
-            each.name: make_control(each.name, each.default, control)
+            each.name: make_control(each.name, getattr(self._defaults, each.name), control)
             for each, control in controls(settings)
             if each.name not in leave_out
         }
@@ -150,13 +174,12 @@ class Form(QWidget):
 
     def settings(self) -> Any:
         """Return what the controls say, as an object of the settings class."""
-        return self._type(**_values(self._widgets))
+        return replace(self._defaults, **_values(self._widgets))
 
     def reset(self) -> None:
-        """Put every control back to its field's default."""
-        for each, _ in controls(self._type):
-            if each.name in self._widgets:
-                self._widgets[each.name].value = each.default
+        """Put every control back to its default."""
+        for name, widget in self._widgets.items():
+            widget.value = getattr(self._defaults, name)
 
 
 def _values(widgets: Mapping[str, ValueWidget]) -> dict[str, Any]:
@@ -220,7 +243,7 @@ def make_control(name: str, default: Any, control: Control) -> ValueWidget:
 
 def _model_box(default: str, common: dict[str, Any]) -> ComboBox:
     """Make a box of the named models and the checkpoints that were opened; the last entry asks."""
-    paths: list[str] = []
+    paths = [] if default in FOR_USE else [default]
 
     def choices(_: Any) -> list[tuple[str, str]]:
         files = [(Path(path).name, path) for path in paths]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_invisp.metrics import absolute_error
+from napari_invisp.jpeg.codec import JPEG_SUFFIXES as JPEG_SUFFIXES
 from napari_invisp.pictures import bilinear_codes
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.viewer.pyramids import pyramid
@@ -45,19 +45,25 @@ KEPT = "kept"
 #: Of results that are not of one piece yet: ``True`` until the whole frame is of one setting.
 PARTIAL = "partial"
 
-#: Of error maps: what is brightest in it, in DN; see :func:`error_limit`.
-ERROR_LIMIT = "error_limit"
+#: Of layers from files that this program wrote: the
+#: :class:`~napari_invisp.inspection.provenance.Provenance` in the file.
+PROVENANCE = "provenance"
 
-#: Suffixes of JPEG files, lower case.
-JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe")
+#: Of error maps: the :class:`~napari_invisp.settings.ErrorMapSettings` that they are painted by.
+MAP = "error_map"
+#: Of error maps of two layers that were picked: their ``unique_id``, the reference's first.
+PAIR = "pair"
 
+#: Of RAW layers: the :class:`~napari_invisp.inspection.rate.RateCurves` that were measured.
+CURVES = "curves"
+
+#: A picture and, each half as large as the one before, what is shown from afar.
+Levels = list[NDArray[Any]]
 #: Data, arguments and type of a layer, as napari takes them from plugins.
-LayerData = tuple[list[NDArray[Any]], dict[str, Any], str]
+LayerData = tuple[Levels, dict[str, Any], str]
 
 # A mosaic is linear and would look almost black on a screen, which expects gamma-encoded values.
 _MOSAIC_GAMMA = 1 / 2.2
-#: What is brightest in an error map, as a fraction of the range from black to white.
-ERROR_SCALE = 0.02
 
 
 class Kind(StrEnum):
@@ -70,11 +76,20 @@ class Kind(StrEnum):
     JPEG = "JPEG"
     RECOVERED_MOSAIC = "recovered RAW"
     RECOVERED = "recovered RAW (bilinear)"
+    APPROXIMATE_MOSAIC = "approximate RAW"
+    APPROXIMATE = "approximate RAW (bilinear)"
     ERROR = "RAW error"
+    MAP = "error map"
+    MARKS = "off by more"
+    CLIPPING = "clipping"
 
 
 #: Kinds whose values are the sensor counts of their record.
-MOSAICS = (Kind.MOSAIC, Kind.RECOVERED_MOSAIC)
+MOSAICS = (Kind.MOSAIC, Kind.RECOVERED_MOSAIC, Kind.APPROXIMATE_MOSAIC)
+#: Kinds that are the bilinear visualization of their record.
+RAW_PICTURES = (Kind.RAW, Kind.RECOVERED, Kind.APPROXIMATE)
+#: Kinds that show a guess.
+GUESSES = (Kind.APPROXIMATE_MOSAIC, Kind.APPROXIMATE)
 
 
 def facts_of(layer: Layer) -> dict[str, Any]:
@@ -99,8 +114,9 @@ def jpeg_path_of(layer: Layer) -> Path | None:
 
 def base_name(layer: Layer) -> str:
     """Return what to call results made from a RAW layer."""
-    name: str = layer.name
-    return name.removesuffix(f" {Kind.MOSAIC}").removesuffix(f" {Kind.RAW}")
+    kind = facts_of(layer).get(KIND)
+    name: str = layer.name.removesuffix(f" {kind}")
+    return f"{name} approximate" if kind in GUESSES else name
 
 
 def find_layer(layers: Iterable[Layer], facts: dict[str, Any]) -> Layer | None:
@@ -153,7 +169,12 @@ def upright(orientation: int, shape: tuple[int, int]) -> NDArray[np.float64]:
 
 
 def raw_layers(
-    record: RawRecord, base: str, facts: dict[str, Any], recovered: bool = False
+    record: RawRecord,
+    base: str,
+    facts: dict[str, Any],
+    recovered: bool = False,
+    approximate: bool = False,
+    levels: tuple[Levels, Levels] | None = None,
 ) -> list[LayerData]:
     """Make the two layers that show a RAW: its hidden mosaic, and the bilinear visualization.
 
@@ -167,9 +188,16 @@ def raw_layers(
         What else the metadata say.
     recovered
         Whether it was recovered from a JPEG.
+    approximate
+        Whether it was guessed from a JPEG that holds no RAW.
+    levels
+        Of mosaic and visualization, if there are some already.
     """
-    of_mosaic = Kind.RECOVERED_MOSAIC if recovered else Kind.MOSAIC
-    of_picture = Kind.RECOVERED if recovered else Kind.RAW
+    of_mosaic, of_picture = Kind.MOSAIC, Kind.RAW
+    if recovered:
+        of_mosaic, of_picture = Kind.RECOVERED_MOSAIC, Kind.RECOVERED
+    elif approximate:
+        of_mosaic, of_picture = Kind.APPROXIMATE_MOSAIC, Kind.APPROXIMATE
     mosaic = {
         "name": f"{base} {of_mosaic}",
         "contrast_limits": (float(record.black.min()), record.white),
@@ -180,54 +208,48 @@ def raw_layers(
     # Shown as white from where the first channel saturates, so that highlights are not pink.
     white = 255 * float(record.balance.min()) ** (1 / 2.2)
     picture = {
-        "name": f"{base} {of_picture}" if recovered else base,
+        "name": base if of_picture is Kind.RAW else f"{base} {of_picture}",
         "contrast_limits": (0.0, white),
         "rgb": True,
     }
+    mosaic_levels, picture_levels = levels or (record.mosaic, bilinear_codes(record))
     return [
-        _layer(record.mosaic, record, mosaic, facts | {KIND: of_mosaic}),
-        _layer(bilinear_codes(record), record, picture, facts | {KIND: of_picture}),
+        layer_data(mosaic_levels, record, mosaic, facts | {KIND: of_mosaic}),
+        layer_data(picture_levels, record, picture, facts | {KIND: of_picture}),
     ]
 
 
 def picture_layer(
-    rgb: NDArray[np.uint8], record: RawRecord, base: str, kind: Kind, facts: dict[str, Any]
+    rgb: NDArray[np.uint8] | Levels,
+    record: RawRecord,
+    base: str,
+    kind: Kind,
+    facts: dict[str, Any],
 ) -> LayerData:
     """Make the layer of an 8-bit picture, ``(H, W, 3)``, in the sensor's orientation."""
     look = {"name": f"{base} {kind}", "contrast_limits": (0, 255), "rgb": True}
-    return _layer(rgb, record, look, facts | {KIND: kind})
+    return layer_data(rgb, record, look, facts | {KIND: kind})
 
 
-def error_layer(
-    original: RawRecord, recovered: RawRecord, base: str, facts: dict[str, Any]
+def layer_data(
+    pixels: NDArray[Any] | Levels, record: RawRecord, look: dict[str, Any], facts: dict[str, Any]
 ) -> LayerData:
-    """Make the hidden map of the absolute difference in DN.
+    """Make a layer that lies where the record's frame lies.
 
-    Its contrast goes from 0 to :func:`error_limit`, whatever the errors are, so that maps of
-    different JPEG files can be compared.
+    Parameters
+    ----------
+    pixels
+        ``(H, W)`` or ``(H, W, C)``, or the levels of its pyramid.
+    record
+        Whose frame it is.
+    look
+        Arguments for napari.
+    facts
+        What the metadata say besides the record.
     """
-    error = absolute_error(original, recovered)
-    limit = error_limit(original)
-    look = {
-        "name": f"{base} {Kind.ERROR}",
-        "contrast_limits": (0.0, limit),
-        "colormap": "inferno",
-        "visible": False,
-    }
-    return _layer(error, recovered, look, facts | {KIND: Kind.ERROR, ERROR_LIMIT: limit})
-
-
-def error_limit(original: RawRecord) -> float:
-    """Return the error in DN that is brightest in an error map."""
-    return ERROR_SCALE * (original.white - float(original.black.min()))
-
-
-def _layer(
-    pixels: NDArray[Any], record: RawRecord, look: dict[str, Any], facts: dict[str, Any]
-) -> LayerData:
     arguments = look | {
         "multiscale": True,
         "affine": upright(record.orientation, record.mosaic.shape),
         "metadata": {METADATA_KEY: {RECORD: record} | facts},
     }
-    return pyramid(pixels), arguments, "image"
+    return pixels if isinstance(pixels, list) else pyramid(pixels), arguments, "image"

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
+from napari.components import ViewerModel
 from napari.layers import Layer
 
-#: Rows and columns of a frame.
-Part = tuple[slice, slice]
+from napari_invisp.tiling import Part
 
 
-def part_in_view(layer: Layer) -> Part:
+def part_in_view(viewer: ViewerModel, layer: Layer) -> Part:
     """Return the rows and columns of an image layer's level 0 that the canvas shows.
 
-    Where there is no canvas, or none of the layer is on it, that is the whole frame.
+    Where none of the layer is on the canvas, that is the whole frame. The layer's own
+    ``corner_pixels`` do not tell: they only grow while a level stays the same.
     """
     height, width = (layer.data[0] if layer.multiscale else layer.data).shape[:2]
-    factors = layer.downsample_factors[layer.data_level][:2] if layer.multiscale else (1, 1)
-    corners = layer.corner_pixels[:, :2] * np.asarray(factors)
-    (top, left), (bottom, right) = corners[0], corners[1] + factors
-    rows = slice(max(0, int(top)), min(height, int(np.ceil(bottom))))
-    columns = slice(max(0, int(left)), min(width, int(np.ceil(right))))
-    if not corners.any() or rows.start >= rows.stop or columns.start >= columns.stop:
+    camera = viewer.scene.camera
+    middle = np.asarray(camera.center[-2:])
+    half = np.asarray(viewer.canvas.viewbox_size(viewer.layers)) / camera.zoom / 2
+    corners = np.array(
+        [
+            layer.world_to_data(corner)[-2:]
+            for corner in product(*zip(middle - half, middle + half, strict=True))
+        ]
+    )
+    # Pixels are centred on whole numbers.
+    first, last = np.floor(corners.min(0) + 0.5), np.ceil(corners.max(0) + 0.5)
+    rows, columns = (
+        slice(max(0, int(start)), min(length, int(stop)))
+        for start, stop, length in zip(first, last, (height, width), strict=True)
+    )
+    if rows.start >= rows.stop or columns.start >= columns.stop:
         return slice(0, height), slice(0, width)
     return rows, columns

@@ -12,6 +12,7 @@ import torch
 from qtpy.QtCore import QObject, Qt, Signal  # type: ignore[attr-defined]
 
 from napari_invisp.errors import Cancelled
+from napari_invisp.tiling import Focus, Part
 
 #: What the threads are called.
 THREAD_NAME = "napari-invisp run"
@@ -23,8 +24,11 @@ _turn = threading.Lock()
 class Report:
     """What work is given to report to whoever started it; may be used from any thread."""
 
-    def __init__(self, send: Callable[[Report, str, tuple[Any, ...]], None]) -> None:
+    def __init__(
+        self, send: Callable[[Report, str, tuple[Any, ...]], None], focus: Focus | None = None
+    ) -> None:
         self._send = send
+        self._focus = focus
         self._stop = threading.Event()
 
     def progress(self, stage: str, done: int, total: int) -> None:
@@ -34,6 +38,10 @@ class Report:
     def notify(self, sentence: str) -> None:
         """Say something that the user should read."""
         self._send(self, "noticed", (sentence,))
+
+    def focus(self) -> Part | None:
+        """Tell what the user looks at; a :data:`~napari_invisp.tiling.Focus`."""
+        return self._focus() if self._focus is not None else None
 
     def cancelled(self) -> bool:
         """Tell whether to stop; a :data:`~napari_invisp.tiling.CancelCheck`."""
@@ -75,6 +83,8 @@ class Runner(QObject):
     alone
         Whether work waits until no other such work runs, as models should; quick work that has
         nothing to do with models need not.
+    focus
+        Tells what the user looks at; called from the threads.
 
     Attributes
     ----------
@@ -104,9 +114,10 @@ class Runner(QObject):
     # threads have ended.
     _busy: ClassVar[dict[Report, Runner]] = {}
 
-    def __init__(self, alone: bool = True) -> None:
+    def __init__(self, alone: bool = True, focus: Focus | None = None) -> None:
         super().__init__()
         self._alone = alone
+        self._focus = focus
         self._current: Report | None = None
         self._sent.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
 
@@ -115,10 +126,15 @@ class Runner(QObject):
         """Whether a run is going on that has not been cancelled."""
         return self._current is not None
 
+    @property
+    def busy(self) -> bool:
+        """Whether a thread is at work, if only to the end of the tile that it was cancelled in."""
+        return self in self._busy.values()
+
     def start(self, work: Work) -> None:
         """Cancel what is going on and run ``work`` in a thread."""
         self.cancel()
-        report = self._current = Report(self._sent.emit)
+        report = self._current = Report(self._sent.emit, self._focus)
         self._busy[report] = self
         threading.Thread(target=report.run, args=(work, self._alone), name=THREAD_NAME).start()
 

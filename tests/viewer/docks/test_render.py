@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+from napari.layers import Layer
 from napari.utils.notifications import notification_manager
 from PIL import Image as Picture
 from pytestqt.qtbot import QtBot
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtWidgets import QFileDialog, QSlider
 from records import make_smooth_record
 
-from napari_invisp.metrics import raw_psnr, rgb_psnr
-from napari_invisp.pipeline import Pipeline
+from napari_invisp.inspection.rate import SWEEP
+from napari_invisp.metrics import compare_raw, raw_psnr, rgb_psnr
+from napari_invisp.pipeline import Pipeline, Rendering
 from napari_invisp.sensor.dng import write_dng
 from napari_invisp.sensor.libraw import reference_srgb
 from napari_invisp.sensor.reading import read_raw
@@ -25,6 +27,7 @@ from napari_invisp.viewer.docks.render import RenderDock
 from napari_invisp.viewer.layers import (
     FIGURES,
     ORIGINAL,
+    PARTIAL,
     QUALITY,
     RECORD,
     RENDERING,
@@ -79,11 +82,11 @@ class Gate:
         self.renders = 0
         original = Pipeline.render
 
-        def render(pipeline: Pipeline, record: RawRecord):
+        def render(pipeline: Pipeline, *arguments: object) -> Rendering:
             self.renders += 1
             self.reached.set()
             assert self.open.wait(20)
-            return original(pipeline, record)
+            return original(pipeline, *arguments)
 
         monkeypatch.setattr(Pipeline, "render", render)
 
@@ -100,6 +103,12 @@ def held(qtbot: QtBot, viewer: ViewerModel, widget: RenderDock, dng: Path, gate:
     widget.render_raw()
     qtbot.waitUntil(gate.reached.is_set)
     return gate
+
+
+def settled(layer: Layer, **wanted: object) -> bool:
+    """Tell whether a result is whole, and made as wanted."""
+    figures = facts_of(layer).get(FIGURES)
+    return figures is not None and all(getattr(figures, n) == v for n, v in wanted.items())
 
 
 def names(viewer: ViewerModel) -> list[str]:
@@ -128,7 +137,7 @@ def test_rendering_adds_layers_that_belong_together(
     assert names(viewer) == ["scene mosaic", "scene", *RESULTS]
     error, mosaic, picture, decoded, rendered = (viewer.layers[name] for name in RESULTS)
     recovered = facts_of(mosaic)[RECORD]
-    assert (error.data[0].shape, error.data[0].dtype) == ((96, 128), np.uint16)
+    assert (error.data[0].shape, error.data[0].dtype) == ((96, 128), np.float32)
     assert (mosaic.data[0].shape, mosaic.data[0].dtype) == ((96, 128), np.uint16)
     assert (picture.data[0].shape, picture.data[0].dtype) == ((96, 128, 3), np.uint8)
     assert (rendered.data[0].shape, rendered.data[0].dtype) == ((96, 128, 3), np.uint8)
@@ -145,14 +154,16 @@ def test_rendering_adds_layers_that_belong_together(
         np.testing.assert_array_equal(layer.affine, viewer.layers["scene"].affine)
 
     figures = facts_of(rendered)[FIGURES]
-    assert figures.raw_psnr == pytest.approx(raw_psnr(record, recovered))
+    assert figures.raw == compare_raw(record, recovered)
     assert figures.rgb_psnr == pytest.approx(
         rgb_psnr(reference_srgb(record), np.asarray(rendered.data[0]))
     )
     assert figures.bpp == pytest.approx(8 * figures.jpeg_bytes / (96 * 128))
     assert widget.figures["jpeg_bytes"].text() == f"{figures.jpeg_bytes:,} bytes"
-    assert widget.figures["raw_psnr"].text() == f"{figures.raw_psnr:.2f} dB"
-    assert widget.figures["error_limit"].text() == "0 to 2 % of white, 76.8 DN"
+    assert widget.figures["raw_psnr"].text() == f"{figures.raw.raw_psnr:.2f} dB"
+    assert widget.figures["rgb_psnr"].text() == f"{figures.rgb_psnr:.2f} dB"
+    assert [layer.name for layer in viewer.layers if layer.visible] == [RESULTS[-1]]
+    assert not any(PARTIAL in facts_of(layer) for layer in viewer.layers)
     assert widget.result_box.title() == "Result at quality 90, 4:2:2"
     assert widget.stage.text().startswith("Done in")
 
@@ -172,17 +183,17 @@ def test_another_quality_encodes_again_but_never_renders(
     rendered = viewer.layers["scene rendered sRGB"]
     rendering, before = facts_of(rendered)[RENDERING], facts_of(rendered)[FIGURES]
     viewer.layers["scene recovered RAW"].name = "mine"
-    mine = viewer.layers["mine"].data[0]
+    mine = viewer.layers["mine"].data[0].copy()
     decoded, error = viewer.layers["scene decoded JPEG"], viewer.layers["scene RAW error"]
     distance = rgb_psnr(rendered.data[0], decoded.data[0])
     scale = error.contrast_limits
 
     widget.controls["quality"].value = 30
-    qtbot.waitUntil(lambda: facts_of(rendered)[FIGURES].quality == 30, timeout=20_000)
+    qtbot.waitUntil(lambda: settled(rendered, quality=30), timeout=20_000)
     finish()
     after = facts_of(rendered)[FIGURES]
     assert after.jpeg_bytes < before.jpeg_bytes
-    assert after.raw_psnr < before.raw_psnr
+    assert after.raw.raw_psnr < before.raw.raw_psnr
     assert after.rgb_psnr == before.rgb_psnr
     assert facts_of(rendered)[RENDERING] is rendering
     assert gate.renders == 1
@@ -194,7 +205,7 @@ def test_another_quality_encodes_again_but_never_renders(
     assert widget.result_box.title() == "Result at quality 30, 4:2:2"
 
     widget.controls["subsampling"].value = "4:4:4"
-    qtbot.waitUntil(lambda: facts_of(rendered)[FIGURES].subsampling == "4:4:4", timeout=20_000)
+    qtbot.waitUntil(lambda: settled(rendered, subsampling="4:4:4"), timeout=20_000)
     finish()
     assert gate.renders == 1
 
@@ -202,7 +213,7 @@ def test_another_quality_encodes_again_but_never_renders(
 def test_a_quality_moved_during_a_rendering_counts_afterwards(
     qtbot: QtBot, widget: RenderDock, held: Gate
 ) -> None:
-    with qtbot.waitSignal(widget.controls.coding_changed):
+    with qtbot.waitSignal(widget.controls.rested):
         widget.controls["quality"].value = 40
     assert widget.running
     held.open.set()
@@ -211,7 +222,7 @@ def test_a_quality_moved_during_a_rendering_counts_afterwards(
     assert held.renders == 1
 
 
-def test_cancelling_changes_nothing_and_frees_the_way(
+def test_cancelling_keeps_what_is_there_and_frees_the_way(
     qtbot: QtBot,
     viewer: ViewerModel,
     widget: RenderDock,
@@ -227,17 +238,25 @@ def test_cancelling_changes_nothing_and_frees_the_way(
         if stage == "rendering" and done > 1:
             widget.cancel_button.click()
 
-    widget._runner.progressed.connect(stop)
-    with qtbot.waitSignal(widget._runner.cancelled, timeout=20_000):
+    widget.runs.progressed.connect(stop)
+    with qtbot.waitSignal(widget.runs.ended, timeout=20_000):
         widget.render_button.click()
-    assert names(viewer) == ["scene mosaic", "scene"]
+    assert names(viewer) == ["scene mosaic", "scene", "scene rendered sRGB"]
+    rendered = viewer.layers["scene rendered sRGB"]
+    assert rendered.data[0].any(axis=2).all(), "there is a preview at least"
+    assert facts_of(rendered)[PARTIAL]
     assert widget.stage.text() == "Cancelled"
+    assert "press Render to finish" in widget.note.text()
     assert not widget.cancel_button.isEnabled()
-    widget._runner.progressed.disconnect(stop)
+    assert not widget.save_jpeg_button.isEnabled()
+    widget.runs.progressed.disconnect(stop)
 
     widget.render_button.click()
     finish()
     assert names(viewer) == ["scene mosaic", "scene", *RESULTS]
+    assert PARTIAL not in facts_of(rendered)
+    assert widget.save_jpeg_button.isEnabled()
+    assert widget.note.text() == ""
 
 
 def test_a_second_run_takes_the_place_of_the_first(
@@ -271,13 +290,14 @@ def test_the_widget_may_be_closed_during_a_run(
     viewer.open(dng, plugin=PLUGIN)
     widget.render_raw()
     qtbot.waitUntil(gate.reached.is_set)
-    runner = widget._runner
+    runs = widget.runs
     with qtbot.waitSignal(widget.destroyed):
         widget.deleteLater()
-    assert not runner.running
+    assert not runs.running
+    before = names(viewer)
     gate.open.set()
-    qtbot.waitUntil(lambda: not runner._busy)
-    assert names(viewer) == ["scene mosaic", "scene"]
+    qtbot.waitUntil(lambda: not runs.busy)
+    assert names(viewer) == before
     viewer.layers.clear()
 
 
@@ -323,19 +343,106 @@ def test_the_picker_follows_the_selection(
     assert [name for name, _ in widget._raw_choices(None)] == ["scene mosaic", "other"]
 
 
-def test_it_is_said_that_a_new_headroom_needs_a_new_rendering(
-    viewer: ViewerModel, widget: RenderDock, finish: Callable[[], None], dng: Path
+def test_a_moved_headroom_is_followed_by_the_whole_frame(
+    qtbot: QtBot, viewer: ViewerModel, widget: RenderDock, finish: Callable[[], None], dng: Path
 ) -> None:
     viewer.open(dng, plugin=PLUGIN)
     widget.controls["headroom"].value = 0.6
-    assert widget.note.text() == ""
+    widget.render_raw()
+    finish()
+    rendered = viewer.layers["scene rendered sRGB"]
+    before = rendered.data[0].copy()
+    widget.controls["headroom"].value = 0.2
+    qtbot.waitUntil(lambda: settled(rendered, headroom=0.2), timeout=20_000)
+    finish()
+    assert facts_of(rendered)[RENDERING].settings.headroom == 0.2
+    assert not np.array_equal(rendered.data[0], before)
+
+
+def test_it_is_said_that_a_new_model_needs_a_new_rendering(
+    viewer: ViewerModel, widget: RenderDock, finish: Callable[[], None], dng: Path
+) -> None:
+    viewer.open(dng, plugin=PLUGIN)
     widget.render_raw()
     finish()
     assert widget.note.text() == ""
-    widget.controls["headroom"].value = 0.2
-    assert widget.note.text() == "Render again to see the new headroom."
-    widget.controls["headroom"].value = 0.6
+    widget.controls["model"].value = "physics"
+    assert widget.note.text() == "Render again to see the new model."
+    widget.reset_button.click()
+    assert widget.controls["model"].value == "universal"
     assert widget.note.text() == ""
+
+
+def test_a_slider_is_followed_while_it_moves(
+    qtbot: QtBot, viewer: ViewerModel, widget: RenderDock, finish: Callable[[], None], dng: Path
+) -> None:
+    viewer.open(dng, plugin=PLUGIN)
+    widget.render_raw()
+    finish()
+    rendering = facts_of(viewer.layers["scene rendered sRGB"])[RENDERING]
+    slider = widget.controls["quality"].native.findChild(QSlider)
+    slider.setSliderDown(True)
+    with qtbot.waitSignal(widget.runs.moved, timeout=20_000) as moved:
+        slider.setSliderPosition(35)
+    figures = moved.args[0]
+    whole = Pipeline(RenderSettings(quality=35))
+    jpeg = whole.encode(rendering, 35)
+    recovered = whole.recover(jpeg)
+    decoded = viewer.layers["scene decoded JPEG"].data[0]
+    np.testing.assert_array_equal(decoded, recovered.jpeg.rgb)
+    assert figures.jpeg_bytes == pytest.approx(len(jpeg), abs=40)
+    assert "In view at quality 35" in widget.result_box.title()
+    mosaic = viewer.layers["scene recovered RAW"].data[0]
+    off = np.abs(mosaic.astype(int) - recovered.record.mosaic)
+    assert off.max() <= 1
+    finish()
+    assert facts_of(viewer.layers["scene decoded JPEG"])[PARTIAL]
+    slider.setSliderDown(False)
+    qtbot.waitUntil(lambda: "Result at quality 35" in widget.result_box.title(), timeout=20_000)
+    finish()
+    np.testing.assert_array_equal(mosaic, recovered.record.mosaic)
+    assert PARTIAL not in facts_of(viewer.layers["scene decoded JPEG"])
+
+
+def test_one_click_shows_one_picture(
+    viewer: ViewerModel, widget: RenderDock, finish: Callable[[], None], dng: Path
+) -> None:
+    viewer.open(dng, plugin=PLUGIN)
+    assert not any(button.isEnabled() for button in list(widget.show_buttons.values())[1:])
+    widget.render_raw()
+    finish()
+    assert widget.show_buttons["Rendered"].isChecked()
+    for title, name in (
+        ("Error", "scene RAW error"),
+        ("Original", "scene"),
+        ("JPEG", "scene decoded JPEG"),
+        ("Recovered", "scene recovered RAW (bilinear)"),
+    ):
+        widget.show_buttons[title].click()
+        assert [layer.name for layer in viewer.layers if layer.visible] == [name]
+    viewer.layers["scene"].visible = True
+    assert not any(button.isChecked() for button in widget.show_buttons.values())
+
+
+def test_a_sweep_fills_the_curve(
+    qtbot: QtBot, viewer: ViewerModel, widget: RenderDock, finish: Callable[[], None], dng: Path
+) -> None:
+    viewer.open(dng, plugin=PLUGIN)
+    widget.render_raw()
+    finish()
+    raw = widget.raw_layer
+    figures = facts_of(viewer.layers["scene rendered sRGB"])[FIGURES]
+    ((line, points),) = list(widget.runs.curves(raw))
+    assert str(line) == "universal, headroom 0.5, 4:2:2"
+    assert [point.quality for point in points] == [90]
+    assert points[0].raw_psnr == figures.raw.raw_psnr
+    assert points[0].rgb_psnr == figures.rgb_psnr_jpeg
+    widget.sweep()
+    finish()
+    ((_, points),) = list(widget.runs.curves(raw))
+    assert tuple(point.quality for point in points) == SWEEP
+    assert [point.bpp for point in points] == sorted(point.bpp for point in points)
+    assert points[0].raw_psnr < points[-1].raw_psnr
 
 
 def test_bad_input_is_said_in_one_sentence(
@@ -374,7 +481,7 @@ def test_defects_reach_naparis_own_handler(
     )
     defect = ZeroDivisionError("a defect")
 
-    def render(pipeline: Pipeline, record: RawRecord) -> None:
+    def render(pipeline: Pipeline, *_: object) -> None:
         raise defect
 
     monkeypatch.setattr(Pipeline, "render", render)
@@ -413,7 +520,7 @@ def test_jpeg_and_dng_are_saved(
     assert said == [f"info: saved {jpeg}", f"info: saved {dng}"]
     figures = facts_of(viewer.layers["scene rendered sRGB"])[FIGURES]
     assert jpeg.stat().st_size == figures.jpeg_bytes
-    assert raw_psnr(original, read_raw(dng)) == pytest.approx(figures.raw_psnr)
+    assert raw_psnr(original, read_raw(dng)) == pytest.approx(figures.raw.raw_psnr)
     recovered = Pipeline().recover(jpeg.read_bytes()).record.mosaic
     np.testing.assert_array_equal(recovered, read_raw(dng).mosaic)
 
@@ -472,5 +579,5 @@ def test_one_bad_jpeg_does_not_keep_the_others_back(
 
 def test_every_part_of_the_widget_has_a_name(widget: RenderDock) -> None:
     for part in (*vars(widget).values(), *widget.figures.values()):
-        if hasattr(part, "objectName") and part is not widget._runner:
+        if hasattr(part, "objectName") and part is not widget.runs:
             assert part.objectName().startswith("napari-invisp.")

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import napari.viewer
+from napari.utils.notifications import notification_manager, show_error
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
+from napari_invisp.errors import InvispError
 from napari_invisp.viewer.controls import OBJECT_NAME, named
 
 # Least width of a dock in pixels, so that its title can be read.
@@ -35,7 +37,8 @@ class Dock(QWidget):
     def __init__(self, napari_viewer: napari.viewer.Viewer, name: str) -> None:
         super().__init__()
         named(self, name)
-        self._viewer = napari_viewer
+        # Commands are given a proxy, whose layers are not the viewer's own.
+        self._viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self._heard: list[tuple[Any, Callable[..., None]]] = []
         self._docked = False
         content = QWidget()
@@ -79,11 +82,19 @@ class Dock(QWidget):
         return handled
 
 
+def report_failure(error: Exception) -> None:
+    """Tell the user why work came to nothing; a defect goes to napari's own handler."""
+    if isinstance(error, InvispError):
+        show_error(str(error))
+    else:
+        notification_manager.receive_error(type(error), error, error.__traceback__)
+
+
 def button(name: str, text: str, slot: Callable[[], None], help_text: str) -> QPushButton:
     """Make a button with an object name and a tooltip."""
     made = QPushButton(text)
     named(made, name, help_text)
-    made.clicked.connect(slot)
+    made.clicked.connect(lambda checked: slot())
     return made
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
-from enum import Enum, auto
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,16 +10,12 @@ from typing import Any
 import napari.viewer
 from magicgui.widgets import ComboBox
 from napari.layers import Layer
-from napari.utils.notifications import (
-    notification_manager,
-    show_error,
-    show_info,
-    show_warning,
-)
 from qtpy.QtWidgets import (
     QApplication,
+    QButtonGroup,
     QFileDialog,
     QFormLayout,
+    QGroupBox,
     QHBoxLayout,
     QProgressBar,
     QPushButton,
@@ -29,18 +23,16 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_invisp.errors import InvispError
 from napari_invisp.pipeline import Rendering
 from napari_invisp.sensor.record import RawRecord
-from napari_invisp.viewer import jobs
 from napari_invisp.viewer.controls import Controls, named
 from napari_invisp.viewer.docks.base import Dock, button, label
 from napari_invisp.viewer.docks.figures import FiguresPanel
+from napari_invisp.viewer.jobs import Figures
 from napari_invisp.viewer.layers import (
     FIGURES,
     JPEG_SUFFIXES,
     KIND,
-    METADATA_KEY,
     MOSAICS,
     ORIGINAL,
     RENDERING,
@@ -48,11 +40,11 @@ from napari_invisp.viewer.layers import (
     Kind,
     base_name,
     facts_of,
-    find_layer,
     jpeg_path_of,
     raw_of,
 )
-from napari_invisp.viewer.worker import Runner, Work
+from napari_invisp.viewer.preferences import default_settings
+from napari_invisp.viewer.runs import Run, Runs
 from napari_invisp.viewer.writers import write_dng_layer, write_jpeg_layer
 
 #: What napari calls the dock: the names of the widget and of the plugin in the manifest.
@@ -61,20 +53,18 @@ DOCK_NAME = "Render and recover RAW (InvISP)"
 _JPEG_FILTER = f"JPEG files ({' '.join(f'*{suffix}' for suffix in JPEG_SUFFIXES)})"
 
 
-class _Run(Enum):
-    """What a run is for."""
-
-    RENDER = auto()
-    ENCODE = auto()
-    FILES = auto()
+# What can be looked at with one click, and what the buttons are called.
+_SHOWN = {
+    "Original": (Kind.RAW, Kind.MOSAIC),
+    "Rendered": (Kind.RENDERED,),
+    "JPEG": (Kind.DECODED,),
+    "Recovered": (Kind.RECOVERED, Kind.RECOVERED_MOSAIC),
+    "Error": (Kind.ERROR,),
+}
 
 
 class RenderDock(Dock):
-    """Renders the RAW layer that is picked, and recovers RAW from JPEG, in a thread of its own.
-
-    The layers are all the memory it has: a rendered layer carries its rendering and figures in
-    its metadata, results replace the layers that were made of the same RAW before, whatever those
-    are called now, and a layer that is deleted is forgotten.
+    """Renders the RAW layer that is picked, and recovers RAW from JPEG, beside the window.
 
     Parameters
     ----------
@@ -84,12 +74,9 @@ class RenderDock(Dock):
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__(napari_viewer, "widget")
-        self._runner = Runner()
-        self._started = 0.0
-        self._run: _Run | None = None
-        # The JPEG's settings were changed while something else was going on.
-        self._recode = False
-        self._adding = False
+        self.runs = Runs(napari_viewer)
+        # Of the part in view, while the frame is not of one setting.
+        self._in_view: Figures | None = None
         self._build()
         self._connect()
         self._list_raw()
@@ -100,7 +87,7 @@ class RenderDock(Dock):
     @property
     def running(self) -> bool:
         """Whether a run is going on."""
-        return self._runner.running
+        return self.runs.running
 
     @property
     def raw_layer(self) -> Layer | None:
@@ -109,30 +96,37 @@ class RenderDock(Dock):
         return layer
 
     def render_raw(self) -> None:
-        """Render the picked RAW, encode it and recover it, in a thread."""
-        layer, record = self.raw_layer, self._picked_record()
-        if layer is None or record is None:
-            return
-        settings = self.controls.settings()
-        self._start(_Run.RENDER, partial(jobs.render, record, base_name(layer), settings))
+        """Render the picked RAW, encode it and recover it."""
+        if self.raw_layer is not None:
+            self.runs.render(self.raw_layer, self.controls.settings())
 
     def recover_raw(self) -> None:
-        """Encode the picked RAW's rendering as the controls say, and recover it, in a thread."""
-        layer, rendering = self.raw_layer, self._fact(RENDERING)
-        if layer is None or rendering is None:
-            return
-        settings, fidelity = self.controls.settings(), self._fact(FIGURES).rgb_psnr
-        work = partial(jobs.encode, rendering, base_name(layer), settings, fidelity)
-        self._start(_Run.ENCODE, work)
+        """Encode the picked RAW's rendering as the controls say, and recover it."""
+        if self.raw_layer is not None:
+            self.runs.encode(self.raw_layer, self.controls.settings())
+
+    def sweep(self) -> None:
+        """Measure the picked RAW's rendering at all standard qualities."""
+        if self.raw_layer is not None:
+            self.runs.sweep(self.raw_layer, self.controls.settings())
 
     def recover_files(self, paths: Sequence[Path]) -> None:
-        """Recover the RAW of JPEG files, in a thread."""
-        work = partial(jobs.recover_files, paths, self.controls.settings())
-        self._start(_Run.FILES, work)
+        """Recover the RAW of JPEG files."""
+        self.runs.recover_files(paths, self.controls.settings())
 
     def cancel(self) -> None:
-        """Stop what is going on; no layer changes."""
-        self._runner.cancel()
+        """Stop what is going on; what was painted stays."""
+        self.runs.cancel()
+
+    def show_only(self, title: str) -> None:
+        """Show one of the pictures of the picked RAW, and hide the others."""
+        raw = self.raw_layer
+        shown = self._member(title)
+        if raw is None or shown is None:
+            return
+        for layer in list(self._viewer.layers):
+            if raw_of(layer) is raw_of(raw):
+                layer.visible = layer is shown
 
     # -- parts ---------------------------------------------------------------------------------
 
@@ -144,7 +138,7 @@ class RenderDock(Dock):
             tooltip="the RAW to work on; follows the layer that is selected",
         )
         named(self.picker.native, "picker", self.picker.tooltip or "")
-        self.controls = Controls()
+        self.controls = Controls(default_settings())
 
         self.render_button = button(
             "render",
@@ -159,6 +153,9 @@ class RenderDock(Dock):
             "write the rendering as a JPEG of this quality and recover the RAW from it",
         )
         self.cancel_button = button("cancel", "Cancel", self.cancel, "stop the run")
+        self.reset_button = button(
+            "reset", "Reset", self.controls.reset, "put all settings back to those preferred"
+        )
         self.save_jpeg_button = button(
             "save_jpeg", "Save JPEG…", self._save_jpeg, "save the JPEG that holds its RAW"
         )
@@ -177,6 +174,7 @@ class RenderDock(Dock):
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         named(self.bar, "progress")
+        self.show_box, self.show_buttons = self._switch()
         self.result_box = FiguresPanel()
         self.figures = self.result_box.labels
 
@@ -185,39 +183,64 @@ class RenderDock(Dock):
         picker.addRow(self.picker.label, self.picker.native)
         layout.addLayout(picker)
         layout.addWidget(self.controls)
-        layout.addLayout(_row(self.render_button, self.recover_button, self.cancel_button))
+        layout.addLayout(
+            _row(self.render_button, self.recover_button, self.cancel_button, self.reset_button)
+        )
         layout.addWidget(self.note)
         layout.addWidget(self.stage)
         layout.addWidget(self.bar)
+        layout.addWidget(self.show_box)
         layout.addWidget(self.result_box)
         layout.addLayout(_row(self.save_jpeg_button, self.save_dng_button))
         layout.addWidget(self.recover_file_button)
         layout.addStretch()
 
+    def _switch(self) -> tuple[QGroupBox, dict[str, QPushButton]]:
+        """Make the buttons that show one of the pictures."""
+        box = QGroupBox("Show only")
+        named(box, "group.Show")
+        buttons = {
+            title: button(
+                f"show.{title}",
+                title,
+                partial(self.show_only, title),
+                f"show the {title.lower()} of this RAW, and hide its other layers",
+            )
+            for title in _SHOWN
+        }
+        self._exclusive = QButtonGroup(self)
+        self._exclusive.setObjectName("napari-invisp.show")
+        for each in buttons.values():
+            each.setCheckable(True)
+            self._exclusive.addButton(each)
+        box.setLayout(_row(*buttons.values()))
+        return box, buttons
+
     def _connect(self) -> None:
-        runner = self._runner
-        runner.progressed.connect(self._on_progressed)
-        runner.noticed.connect(show_warning)
-        runner.produced.connect(self._on_produced)
-        runner.failed.connect(self._on_failed)
-        runner.finished.connect(self._on_finished)
-        runner.cancelled.connect(self._on_cancelled)
-        self.controls.rendering_changed.connect(self._refresh)
-        self.controls.coding_changed.connect(self._on_coding_changed)
+        runs = self.runs
+        runs.progressed.connect(self._on_progressed)
+        runs.began.connect(self._on_began)
+        runs.ended.connect(self._on_ended)
+        runs.changed.connect(self._refresh)
+        runs.moved.connect(self._on_live_figures)
+        self.controls.changed.connect(self._refresh)
+        self.controls.moved.connect(self._on_moved)
+        self.controls.rested.connect(self._on_rested)
         self.picker.changed.connect(self._refresh)
         events = self._viewer.layers.events
         self.listen(events.inserted, self._on_inserted)
         self.listen(events.removed, self._list_raw)
         self.listen(events.renamed, self._list_raw)
+        self.listen(events, self._on_any)
         self.listen(self._viewer.layers.selection.events.active, self._follow)
         application = QApplication.instance()
         if application is not None:
-            application.aboutToQuit.connect(runner.cancel)
+            application.aboutToQuit.connect(runs.abandon)
 
     def detach(self) -> None:
         """Let go of the viewer and stop; the Qt side of this widget may be gone."""
         super().detach()
-        self._runner.abandon()
+        self.runs.abandon()
 
     # -- layers --------------------------------------------------------------------------------
 
@@ -246,58 +269,39 @@ class RenderDock(Dock):
     def _follow(self, _: Any = None) -> None:
         """Pick the RAW that the selected layer belongs to."""
         active = self._viewer.layers.selection.active
-        record = raw_of(active) if active is not None and not self._adding else None
+        record = raw_of(active) if active is not None and not self.runs.adding else None
         if record is not None:
             for _, layer in self._raw_choices(None):
                 if raw_of(layer) is record:
                     self.picker.value = layer
         self._refresh()
 
+    def _on_any(self, event: Any) -> None:
+        """Hear of what layers say of themselves, which napari repeats in the list's name."""
+        if event.type == "visible":
+            self._refresh_switch()
+
     def _fact(self, key: str) -> Any:
         """Look up what the results of the picked RAW know; ``None`` if there are none."""
-        picked = self.raw_layer
-        if picked is None:
-            return None
-        for layer in reversed(self._viewer.layers):
-            if key in facts_of(layer) and raw_of(layer) is raw_of(picked):
-                return facts_of(layer)[key]
-        return None
+        return self.runs.fact(self.raw_layer, key) if self.raw_layer is not None else None
 
     def _result_layer(self, *kinds: Kind) -> Layer | None:
         """Find the result of one of some kinds that belongs to the picked RAW."""
-        picked = self.raw_layer
-        for layer in self._viewer.layers if picked is not None else ():
-            if facts_of(layer).get(KIND) in kinds and raw_of(layer) is raw_of(picked):
+        return self.runs.result(self.raw_layer, *kinds) if self.raw_layer is not None else None
+
+    def _member(self, title: str) -> Layer | None:
+        """Find the layer of the picked RAW that one of the switch's buttons shows."""
+        for kind in _SHOWN[title]:
+            layer = self._result_layer(kind)
+            if layer is not None:
                 return layer
         return None
 
-    def _show(self, result: jobs.Result) -> None:
-        """Add the result's layers, or put them in place of those that they replace."""
-        added = None
-        self._adding = True
-        try:
-            for data, arguments, _ in result.layers:
-                facts = arguments["metadata"][METADATA_KEY]
-                layer = find_layer(self._viewer.layers, facts)
-                if layer is None:
-                    layer = added = self._viewer.add_image(data, **arguments)
-                    if facts[KIND] is Kind.ERROR:
-                        layer.colorbar.visible = True
-                else:
-                    layer.data = data
-                    layer.metadata = {**layer.metadata, METADATA_KEY: facts}
-        finally:
-            self._adding = False
-        if added is not None:
-            self._viewer.layers.selection.active = added
-
     # -- runs ----------------------------------------------------------------------------------
 
-    def _start(self, run: _Run, work: Work) -> None:
-        self._runner.start(work)
-        self._started = time.perf_counter()
-        self._run = run
-        self._say("Starting", busy=True)
+    def _on_began(self) -> None:
+        if self.runs.kind is not Run.LIVE:
+            self._say("Starting", busy=True)
         self._refresh()
 
     def _on_progressed(self, stage: str, done: int, total: int) -> None:
@@ -308,43 +312,42 @@ class RenderDock(Dock):
         else:
             self._say(stage.capitalize(), busy=True)
 
-    def _on_produced(self, result: jobs.Result | jobs.Saved | InvispError) -> None:
-        match result:
-            case jobs.Result():
-                self._show(result)
-            case jobs.Saved():
-                show_info(f"saved {result.path}")
-            case InvispError():
-                show_error(str(result))
-
-    def _on_failed(self, error: Exception) -> None:
-        self._over("Failed")
-        if isinstance(error, InvispError):
-            show_error(str(error))
-        else:
-            notification_manager.receive_error(type(error), error, error.__traceback__)
-
-    def _on_finished(self) -> None:
-        recode = self._recode
-        self._over(f"Done in {time.perf_counter() - self._started:.1f} s")
-        self.bar.setValue(1)
-        if recode:
-            self.recover_raw()
-
-    def _on_cancelled(self) -> None:
-        self._over("Cancelled")
-
-    def _over(self, text: str) -> None:
-        self._run, self._recode = None, False
+    def _on_ended(self, text: str) -> None:
         self._say(text)
+        if text.startswith("Done"):
+            self.bar.setValue(1)
         self._refresh()
 
-    def _on_coding_changed(self) -> None:
-        """Encode again; if something else is going on that this would cancel, then after that."""
-        if self.running and self._run is not _Run.ENCODE:
-            self._recode = True
+    def _on_moved(self) -> None:
+        """Follow a control that is being moved, if there is a rendering to follow with."""
+        if self.raw_layer is not None:
+            self.runs.move(self.raw_layer, self.controls.settings())
+
+    def _on_live_figures(self, figures: Figures) -> None:
+        self._in_view = figures
+        self.result_box.show_figures(figures)
+
+    def _on_rested(self) -> None:
+        """Do the whole frame, unless it is that already."""
+        if self.runs.kind in (Run.FILES, Run.LIVE) or (self.running and not self._fact(RENDERING)):
+            self.runs.afterwards(self._on_rested)
+            return
+        rendering = self._fact(RENDERING)
+        if self.raw_layer is None or rendering is None:
+            return
+        if self._outdated(rendering) == ["headroom"]:
+            self.render_raw()
         else:
             self.recover_raw()
+
+    def _outdated(self, rendering: Rendering) -> list[str]:
+        """Tell which settings of a rendering are no longer those of the controls."""
+        settings = self.controls.settings()
+        return [
+            name
+            for name in ("model", "headroom")
+            if getattr(rendering.settings, name) != getattr(settings, name)
+        ]
 
     def _recover_jpeg(self) -> None:
         path = self._selected_jpeg() or ask_for_jpeg(self)
@@ -377,7 +380,7 @@ class RenderDock(Dock):
         name, _ = QFileDialog.getSaveFileName(self, "Save", str(proposal), filters)
         if name:
             path = Path(name) if Path(name).suffix else Path(name + suffix)
-            self._start(_Run.FILES, partial(jobs.save, write, path, layer.as_layer_data_tuple()))
+            self.runs.save(write, path, layer.as_layer_data_tuple())
 
     # -- looks ---------------------------------------------------------------------------------
 
@@ -393,34 +396,47 @@ class RenderDock(Dock):
     def _refresh(self, _: Any = None) -> None:
         """Make buttons, note and figures agree with the layers."""
         rendering: Rendering | None = self._fact(RENDERING)
-        running = self.running
+        idle = not self.running
         self.render_button.setEnabled(self.raw_layer is not None)
         self.recover_button.setEnabled(rendering is not None)
-        self.cancel_button.setEnabled(running)
-        self.save_jpeg_button.setEnabled(rendering is not None and not running)
-        recovered = self._result_layer(Kind.RECOVERED_MOSAIC)
-        self.save_dng_button.setEnabled(recovered is not None and not running)
+        self.cancel_button.setEnabled(not idle)
+        whole = self._result_layer(Kind.RECOVERED_MOSAIC) is not None and not self._partial()
+        self.save_jpeg_button.setEnabled(rendering is not None and whole and idle)
+        self.save_dng_button.setEnabled(whole and idle)
         jpeg = self._selected_jpeg()
         self.recover_file_button.setText(
             "Recover RAW from this JPEG" if jpeg else "Recover RAW from JPEG file…"
         )
         self._refresh_note(rendering)
-        self.result_box.show_figures(self._fact(FIGURES))
+        self._refresh_switch()
+        if not self._partial():
+            self._in_view = None
+        self.result_box.show_figures(self._in_view if self._partial() else self._fact(FIGURES))
+
+    def _partial(self) -> bool:
+        return self.raw_layer is not None and self.runs.partial(self.raw_layer)
+
+    def _refresh_switch(self) -> None:
+        """Enable what can be shown, and press the button of what is shown alone."""
+        members = {title: self._member(title) for title in _SHOWN}
+        visible = [title for title, layer in members.items() if layer is not None and layer.visible]
+        self._exclusive.setExclusive(False)
+        for title, layer in members.items():
+            self.show_buttons[title].setEnabled(layer is not None)
+            self.show_buttons[title].setChecked(visible == [title])
+        self._exclusive.setExclusive(True)
 
     def _refresh_note(self, rendering: Rendering | None) -> None:
-        settings = self.controls.settings()
         text = ""
         if self.raw_layer is None:
             text = "Open a camera RAW file to begin (File ▸ Open, or Open Sample)."
-        elif rendering is not None and self._run is not _Run.RENDER:
-            was = rendering.settings
-            changed = [
-                self.controls[name].label.lower()
-                for name in ("model", "headroom")
-                if getattr(was, name) != getattr(settings, name)
-            ]
+        elif not self.running and rendering is not None:
+            changed = [self.controls[name].label.lower() for name in self._outdated(rendering)]
             if changed:
                 text = f"Render again to see the new {' and '.join(changed)}."
+        if not text and not self.running and self._partial():
+            again = "Recover" if rendering is not None else "Render"
+            text = f"The layers are of different settings in parts; press {again} to finish them."
         self.note.setText(text)
         self.note.setVisible(bool(text))
 

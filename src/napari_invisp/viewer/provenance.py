@@ -1,0 +1,115 @@
+"""Between what layers know about themselves and what files say about themselves. Free of Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from napari.layers import Layer
+
+from napari_invisp.inspection.provenance import Figure, Provenance, recall
+from napari_invisp.viewer.layers import (
+    FIGURES,
+    HEADROOM,
+    KEPT,
+    KIND,
+    METADATA_KEY,
+    MODEL,
+    ORIGINAL,
+    PROVENANCE,
+    QUALITY,
+    RECORD,
+    SOURCE,
+    SUBSAMPLING,
+    Kind,
+    facts_of,
+)
+
+_SETTINGS = (MODEL, HEADROOM, QUALITY, SUBSAMPLING)
+
+
+def provenance_of(facts: Mapping[str, Any], others: Iterable[Mapping[str, Any]] = ()) -> Provenance:
+    """Tell what a layer shows and how that was made.
+
+    Parameters
+    ----------
+    facts
+        The layer's own, with its kind and record.
+    others
+        Those of other layers, to learn the file that results began with, and the figures of their
+        JPEG.
+    """
+    kind: Kind = facts[KIND]
+    known = facts.get(PROVENANCE)
+    if known is not None:
+        return known.replace(kind=kind.name.lower())
+    record, original = facts[RECORD], facts.get(ORIGINAL)
+    source, figures = facts.get(SOURCE), facts.get(FIGURES)
+    for other in others if original is not None else ():
+        if other.get(RECORD) is original and ORIGINAL not in other:
+            source = source or other.get(SOURCE)
+        if other.get(ORIGINAL) is original and _same_run(facts, other):
+            figures = figures or other.get(FIGURES)
+    return Provenance(
+        kind=kind.name.lower(),
+        source=Path(source).name if source else None,
+        camera=record.camera or None,
+        taken=record.capture.taken,
+        **{name: facts.get(name) for name in _SETTINGS},
+        figures=plain_figures(figures),
+    )
+
+
+def facts_from(provenance: Provenance) -> dict[str, Any]:
+    """Return what the metadata of a layer say that comes from a file.
+
+    That is all but the kind and the record, which only go together.
+    """
+    facts = {name: getattr(provenance, name) for name in _SETTINGS} | {PROVENANCE: provenance}
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def kind_from(provenance: Provenance | None) -> Kind | None:
+    """Return the kind that a file says it is of; a later version may have others."""
+    return Kind.__members__.get(provenance.kind.upper()) if provenance is not None else None
+
+
+def recall_layer(layer: Layer) -> bool:
+    """Let a layer know again what it is, if its file was written by this program.
+
+    Parameters
+    ----------
+    layer
+        Any layer, as napari or another plugin opened it. It gets neither kind nor record: its
+        pixels are all that is left of what it was made from.
+
+    Returns
+    -------
+    bool
+        Whether it did not know before, and does now.
+    """
+    path = layer.source.path
+    provenance = None if facts_of(layer) or not path else recall(path)
+    if provenance is None:
+        return False
+    layer.metadata = {**layer.metadata, METADATA_KEY: facts_from(provenance)}
+    return True
+
+
+def _same_run(facts: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return all(facts.get(name) == other.get(name) for name in (KEPT, *_SETTINGS))
+
+
+def plain_figures(figures: Any) -> dict[str, Figure]:
+    """Return the :class:`~.jobs.Figures` of a whole JPEG by name, without settings and unknowns.
+
+    Those of the RAW stand among the others.
+    """
+    # Not by its type, whose module takes seconds to import, for torch.
+    named = asdict(figures) if is_dataclass(figures) and not isinstance(figures, type) else {}
+    if named.pop("part", None) is not None:
+        return {}
+    named |= named.pop("raw", None) or {}
+    return {n: value for n, value in named.items() if value is not None and n not in _SETTINGS}
