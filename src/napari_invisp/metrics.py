@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,10 +59,13 @@ def _bands(height: int, margin: int) -> Iterator[tuple[slice, slice]]:
         yield outer, slice(top - outer.start, bottom - outer.start)
 
 
-def raw_psnr(reference: RawRecord, candidate: RawRecord) -> float:
+def raw_psnr(
+    reference: RawRecord, candidate: RawRecord, step: Callable[[], None] | None = None
+) -> float:
     """PSNR between two mosaics on network RAW, comparable for all models.
 
-    Both are scaled with their own levels but balanced as the reference is.
+    Both are scaled with their own levels but balanced as the reference is. ``step`` is called now
+    and then, and may raise to stop.
 
     Raises
     ------
@@ -73,6 +76,8 @@ def raw_psnr(reference: RawRecord, candidate: RawRecord) -> float:
     candidate = candidate.replace(white_balance=reference.white_balance)
     total = 0.0
     for outer, inner in _bands(reference.height, 2):
+        if step is not None:
+            step()
         ours, theirs = (
             network_raw(record.replace(mosaic=record.mosaic[outer]))[inner]
             for record in (reference, candidate)
@@ -130,8 +135,10 @@ class RawFidelity:
     identical: bool
 
 
-def compare_raw(original: RawRecord, recovered: RawRecord) -> RawFidelity:
-    """Compare two RAW frames of one scene.
+def compare_raw(
+    original: RawRecord, recovered: RawRecord, step: Callable[[], None] | None = None
+) -> RawFidelity:
+    """Compare two RAW frames of one scene; ``step`` is as for :func:`raw_psnr`.
 
     Raises
     ------
@@ -141,7 +148,7 @@ def compare_raw(original: RawRecord, recovered: RawRecord) -> RawFidelity:
     error = absolute_error(original, recovered)
     worst = int(error.max())
     return RawFidelity(
-        raw_psnr=raw_psnr(original, recovered),
+        raw_psnr=raw_psnr(original, recovered, step),
         raw_psnr_linear=raw_psnr_linear(original, recovered),
         mean_abs_error=float(error.mean(dtype=np.float64)),
         max_abs_error=worst,

@@ -46,6 +46,9 @@ def test_a_report_on_a_dng(folder: Path, facts: Facts, run: Run) -> None:
     facts("recover", "photo.jpg", "-o", "back.dng")
     told = facts("report", "photo.dng", "back.dng", "-o", "report.html")
     assert told["jpeg_bytes"] is None
+    # The DNG says how it was made.
+    made = (told["model"], told["headroom"], told["quality"], told["subsampling"])
+    assert made == ("universal", 0.5, 90, "4:2:2")
     status, out, err = run("report", "photo.dng", "back.dng", "-o", "report.html")
     assert (status, err) == (0, "")
     assert out.startswith("back.dng against photo.dng\n  error ")

@@ -248,3 +248,22 @@ def test_camera_files_have_the_known_matrix(shared_raw: Path) -> None:
     with rawpy.imread(str(shared_raw / "IMG_5952.CR2")) as raw:
         expected = raw.rgb_xyz_matrix[:3]
     np.testing.assert_allclose(known_camera_matrix("Canon", "Canon EOS 30D"), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("algorithm", ["ahd", "ppg", "vng"])
+@pytest.mark.parametrize("height", [200, 223])
+def test_bands_have_no_seams(monkeypatch: pytest.MonkeyPatch, algorithm: str, height: int) -> None:
+    rng = np.random.default_rng(7)
+    smooth = make_smooth_record((height, 120), "GBRG")
+    noisy = smooth.replace(
+        mosaic=smooth.mosaic + rng.integers(0, 400, smooth.mosaic.shape, np.uint16)
+    )
+    whole, scale = demosaic_uint16(noisy, algorithm)
+    reference = reference_srgb(noisy)
+    monkeypatch.setattr("napari_invisp.sensor.libraw._LIBRAW_BAND", 64)
+    steps: list[tuple[int, int]] = []
+    banded, same_scale = demosaic_uint16(noisy, algorithm, lambda *step: steps.append(step))
+    np.testing.assert_array_equal(banded, whole)
+    assert same_scale == scale
+    assert steps == [(0, 4), (1, 4), (2, 4), (3, 4)]
+    np.testing.assert_array_equal(reference_srgb(noisy), reference)

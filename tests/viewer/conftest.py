@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from records import make_smooth_record
@@ -37,7 +37,7 @@ def _display_works() -> bool:
 
 
 if find_spec("napari") is None or find_spec("PyQt6") is None:
-    collect_ignore_glob = ["test_*.py"]
+    collect_ignore_glob = ["test_*.py", "docks/test_*.py"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -54,6 +54,19 @@ def display(has_display: bool) -> None:
     """Skip where no window can be opened."""
     if not has_display:
         pytest.skip("no display, and no Xvfb, to open windows on")
+
+
+@pytest.fixture(autouse=True)
+def _own_preferences(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keep from the preferences of whoever runs the tests: neither read nor write them."""
+    from napari import settings
+
+    monkeypatch.setattr(settings, "_SETTINGS", settings.NapariSettings(config_path=None))
+    monkeypatch.setattr(settings, "_CFG_PATH", None)
+    settings._SETTINGS._connect_events()
+    settings._clear_plugin_settings_cache()
+    yield
+    settings._clear_plugin_settings_cache()
 
 
 @pytest.fixture(autouse=True)
@@ -90,3 +103,18 @@ def viewer() -> ViewerModel:
 
     PluginManager.instance().discover()
     return ViewerModel()
+
+
+@pytest.fixture
+def said() -> Iterator[list[str]]:
+    """What the user was told, as 'severity: sentence'."""
+    from napari.utils.notifications import notification_manager
+
+    sentences: list[str] = []
+
+    def note(event: Any) -> None:
+        sentences.append(f"{event.severity}: {event.message}")
+
+    notification_manager.notification_ready.connect(note)
+    yield sentences
+    notification_manager.notification_ready.disconnect(note)

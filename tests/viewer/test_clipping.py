@@ -46,7 +46,7 @@ def toggle(qtbot: QtBot, viewer: ViewerModel) -> Callable[..., None]:
     def call(layer: object, count: int) -> None:
         viewer.layers.selection.active = layer
         toggle_clipping(viewer)
-        qtbot.waitUntil(lambda: len(overlays(viewer)) == count)
+        qtbot.waitUntil(lambda: len(overlays(viewer)) == count, timeout=20_000)
 
     return call
 
@@ -178,7 +178,7 @@ def test_the_menu_shows_the_overlay_in_the_window(
     add_raw(viewer, make_record(mosaic=mosaic))
     viewer.scene.camera.zoom = 0.8
     get_app_model().commands.execute_command("napari-invisp.clipping")
-    qtbot.waitUntil(lambda: len(overlays(viewer)) == 1)
+    qtbot.waitUntil(lambda: len(overlays(viewer)) == 1, timeout=20_000)
 
     def blue() -> bool:
         shot = viewer.screenshot(flash=False)[..., :3].astype(int)

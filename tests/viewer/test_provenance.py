@@ -11,6 +11,8 @@ from napari_invisp.metrics import RawFidelity
 from napari_invisp.pipeline import Pipeline
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.settings import RenderSettings
+from napari_invisp.viewer.error_layers import comparable, frame_of
+from napari_invisp.viewer.exposure import response
 from napari_invisp.viewer.jobs import Figures
 from napari_invisp.viewer.layers import (
     FIGURES,
@@ -26,6 +28,7 @@ from napari_invisp.viewer.layers import (
     Kind,
     facts_of,
     picture_layer,
+    raw_layers,
     raw_of,
 )
 from napari_invisp.viewer.provenance import provenance_of, recall_layer
@@ -99,3 +102,18 @@ def test_other_layers_stay_as_they_are(viewer: ViewerModel, tmp_path: Path) -> N
         assert facts_of(layer) == {}
     path.unlink()
     assert not recall_layer(opened)
+
+
+def test_what_is_known_again_can_still_be_compared(
+    viewer: ViewerModel, record: RawRecord, tmp_path: Path
+) -> None:
+    for data, arguments, _ in raw_layers(record, "scene", {}):
+        layer = viewer.add_image(data, **arguments)
+        layer.save(tmp_path / f"{layer.name}.tif", plugin="napari-invisp")
+    viewer.layers.clear()
+    for name in ("scene mosaic", "scene"):
+        (layer,) = viewer.open(tmp_path / f"{name}.tif", plugin="napari")
+        before = response(layer), comparable([layer]), frame_of(layer)
+        assert recall_layer(layer)
+        assert (response(layer), comparable([layer])) == before[:2] != (None, [])
+        np.testing.assert_array_equal(frame_of(layer), before[2])

@@ -573,7 +573,7 @@ def summary(
         rms = _rms(values, squared=settings.metric.endswith("SE"))
     fidelity = psnr = None
     if isinstance(reference, RawRecord) and isinstance(candidate, RawRecord):
-        fidelity = compare_raw(*(_cut(each, rows, columns) for each in (reference, candidate)))
+        fidelity = compare_raw(_cut(reference, rows, columns), _cut(candidate, rows, columns))
     elif _pixels(reference).dtype == np.uint8:
         psnr = rgb_psnr(_pixels(reference)[rows, columns], _pixels(candidate)[rows, columns])
     return Summary(mean, worst, rms, int(np.count_nonzero(off)) / off.size, fidelity, psnr)

@@ -55,6 +55,10 @@ class RateCurves:
         """Add a point, in place of an earlier one of the same settings."""
         self._points[point.line, point.quality] = point
 
+    def clear(self) -> None:
+        """Forget all points."""
+        self._points.clear()
+
     def missing(self, line: Line) -> list[int]:
         """Return the qualities of :data:`SWEEP` that a curve lacks."""
         return [quality for quality in SWEEP if (line, quality) not in self._points]

@@ -129,7 +129,7 @@ def opened(data: bytes) -> Iterator[rawpy.RawPy]:
         yield raw
 
 
-def reference_srgb(record: RawRecord) -> NDArray[np.uint8]:
+def reference_srgb(record: RawRecord, step: Step | None = None) -> NDArray[np.uint8]:
     """Render a record as LibRaw would render its file: the reference sRGB.
 
     As-shot white balance, AHD, clipping at white, the camera's matrix, the BT.709 curve; no
@@ -139,13 +139,15 @@ def reference_srgb(record: RawRecord) -> NDArray[np.uint8]:
     ----------
     record
         Any record, edited or recovered ones too; LibRaw rounds black and white to whole DN.
+    step
+        Told of progress.
 
     Returns
     -------
     numpy.ndarray
         ``(H, W, 3)`` uint8.
     """
-    rgb: NDArray[np.uint8] = _developed(record, _REFERENCE)
+    rgb: NDArray[np.uint8] = _developed(record, _REFERENCE, _REACH["ahd"], step)
     return rgb
 
 
@@ -286,24 +288,32 @@ def _interpolated(
     # Scaled by us, not by LibRaw: it would round down, and measure all sites from one black.
     scaled = record.replace(mosaic=counts, black=np.zeros((2, 2)), white=65535)
     parameters = _INTERPOLATE | {"demosaic_algorithm": rawpy.DemosaicAlgorithm[algorithm.upper()]}
-    reach = _REACH.get(algorithm)
-    if reach is None or scaled.height <= _LIBRAW_BAND + 2 * reach:
-        return _developed(scaled, parameters), scale
-    rgb = np.empty((*counts.shape, 3), np.uint16)
-    height = 2 * math.ceil(scaled.height / (2 * math.ceil(scaled.height / _LIBRAW_BAND)))
-    tops = range(0, scaled.height, height)
-    for done, top in enumerate(tops):
-        if step is not None:
-            step(done, len(tops))
-        first = max(0, top - reach)
-        band = scaled.replace(mosaic=counts[first : top + height + reach])
-        rgb[top : top + height] = _developed(band, parameters)[top - first :][:height]
-    return rgb, scale
+    return _developed(scaled, parameters, _REACH.get(algorithm), step), scale
 
 
-def _developed(record: RawRecord, parameters: dict[str, Any]) -> NDArray[Any]:
-    """Run a record through LibRaw by way of a DNG in memory."""
+def _developed(
+    record: RawRecord,
+    parameters: dict[str, Any],
+    reach: int | None = None,
+    step: Step | None = None,
+) -> NDArray[Any]:
+    """Run a record through LibRaw by way of a DNG in memory.
+
+    If a pixel of the result depends on nothing that is more than ``reach`` rows away, an even
+    number, that is done in bands, and ``step`` is told of them.
+    """
     height, width = record.mosaic.shape
+    count = math.ceil(height / _LIBRAW_BAND)
+    if reach is not None and count > 1:
+        rows = 2 * math.ceil(height / (2 * count))
+        bands = []
+        for done, top in enumerate(range(0, height, rows)):
+            if step is not None:
+                step(done, count)
+            first = max(0, top - reach)
+            band = record.replace(mosaic=record.mosaic[first : top + rows + reach])
+            bands.append(_developed(band, parameters)[top - first :][:rows])
+        return np.concatenate(bands)
     if min(height, width) < LIBRAW_MINIMUM:
         beyond = ((0, max(0, LIBRAW_MINIMUM - height)), (0, max(0, LIBRAW_MINIMUM - width)))
         record = record.replace(mosaic=np.pad(record.mosaic, beyond, mode="reflect"))

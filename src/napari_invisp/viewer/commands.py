@@ -1,30 +1,93 @@
-"""Commands for napari's menus and command palette."""
+"""Commands for napari's menus, its command palette, and keys."""
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, TypeVar, overload
 
 from napari import Viewer
-from napari.utils.notifications import show_error
-from qtpy.QtWidgets import QDockWidget
+from napari.utils.notifications import show_error, show_info
+from qtpy.QtWidgets import QDockWidget, QPushButton
 
-from napari_invisp.viewer.docks.render import DOCK_NAME, RenderDock, ask_for_jpeg
+from napari_invisp.viewer.clipping import toggle_clipping as toggle_clipping
+from napari_invisp.viewer.comparing import Mode
+from napari_invisp.viewer.docks.base import Dock, unproxied
+from napari_invisp.viewer.docks.compare import CompareDock
+from napari_invisp.viewer.docks.errors import ErrorMapsDock
+from napari_invisp.viewer.docks.histogram import HistogramDock
+from napari_invisp.viewer.docks.rate import RateDock
+from napari_invisp.viewer.docks.readout import ReadoutDock
+from napari_invisp.viewer.docks.render import RenderDock, ask_for_jpeg
 from napari_invisp.viewer.layers import jpeg_path_of
+from napari_invisp.viewer.provenance import in_words, known_of, recall_layer
+
+_D = TypeVar("_D", bound=Dock)
+
+# How much brighter or darker one command shows the layers, in stops.
+_STOPS = 0.5
+
+_NOTHING_TO_COMPARE = "open or make two images to compare first"
+_NOTHING_RENDERED = "render a RAW first"
 
 
-def dock(viewer: Viewer) -> RenderDock:
-    """Show the dock widget, the one that the Plugins menu shows, and return it."""
-    widget = viewer.window.dock_widgets.get(DOCK_NAME)
+@overload
+def dock(viewer: Viewer) -> RenderDock: ...
+
+
+@overload
+def dock(viewer: Viewer, kind: type[_D]) -> _D: ...
+
+
+def dock(viewer: Viewer, kind: Any = RenderDock) -> Any:
+    """Show a dock, the one that the Plugins menu shows, in front of others, and return it."""
+    viewer = unproxied(viewer)
+    widget = _open_dock(viewer, kind)
     if widget is None:
         # napari's add_plugin_dock_widget would call it otherwise than its menu does.
-        widget = RenderDock(viewer)
-        viewer.window.add_dock_widget(widget, name=DOCK_NAME)
+        widget = kind(viewer)
+        viewer.window.add_dock_widget(widget, name=kind.dock_name())
     docked = widget.parentWidget()
-    while not isinstance(docked, QDockWidget):
-        docked = docked.parentWidget()
-    docked.show()
-    docked.raise_()
-    return cast(RenderDock, widget)
+    if isinstance(docked, QDockWidget):
+        docked.show()
+        docked.raise_()
+    return widget
+
+
+def _open_dock(viewer: Viewer, kind: type[_D]) -> _D | None:
+    found = (each for each in Dock.all_of(unproxied(viewer)) if isinstance(each, kind))
+    return next(found, None)
+
+
+def _at_hand(viewer: Viewer, kind: type[_D]) -> _D:
+    """Return a dock wherever it is; open it if it is closed."""
+    return _open_dock(viewer, kind) or dock(viewer, kind)
+
+
+# -- runs --------------------------------------------------------------------------------------
+
+
+def render(viewer: Viewer) -> None:
+    """Render the picked RAW, encode it and recover it."""
+    _press(_at_hand(viewer, RenderDock).render_button, "open a camera RAW file first")
+
+
+def recover(viewer: Viewer) -> None:
+    """Encode the picked RAW's rendering again, and recover it."""
+    _press(_at_hand(viewer, RenderDock).recover_button, _NOTHING_RENDERED)
+
+
+def cancel(viewer: Viewer) -> None:
+    """Stop what is going on; what was painted stays."""
+    _at_hand(viewer, RenderDock).cancel()
+
+
+def sweep(viewer: Viewer) -> None:
+    """Measure the picked RAW's rendering at all standard qualities, and plot that."""
+    widget = _at_hand(viewer, RenderDock)
+    if widget.recover_button.isEnabled():
+        dock(viewer, RateDock)
+        widget.sweep()
+    else:
+        show_error(_NOTHING_RENDERED)
 
 
 def recover_layer(viewer: Viewer) -> None:
@@ -42,3 +105,129 @@ def recover_file(viewer: Viewer) -> None:
     path = ask_for_jpeg(None)
     if path is not None:
         dock(viewer).recover_files([path])
+
+
+# -- what is shown -----------------------------------------------------------------------------
+
+
+def show_original(viewer: Viewer) -> None:
+    """Show the original of the picked RAW only."""
+    _show_only(viewer, "Original")
+
+
+def show_rendered(viewer: Viewer) -> None:
+    """Show the rendered sRGB of the picked RAW only."""
+    _show_only(viewer, "Rendered")
+
+
+def show_jpeg(viewer: Viewer) -> None:
+    """Show the decoded JPEG of the picked RAW only."""
+    _show_only(viewer, "JPEG")
+
+
+def show_recovered(viewer: Viewer) -> None:
+    """Show only what was recovered of the picked RAW."""
+    _show_only(viewer, "Recovered")
+
+
+def show_error_only(viewer: Viewer) -> None:
+    """Show the RAW error of the picked RAW only."""
+    _show_only(viewer, "Error")
+
+
+def brighter(viewer: Viewer) -> None:
+    """Show all comparable layers brighter."""
+    _at_hand(viewer, CompareDock).expose(_STOPS)
+
+
+def darker(viewer: Viewer) -> None:
+    """Show all comparable layers darker."""
+    _at_hand(viewer, CompareDock).expose(-_STOPS)
+
+
+def reset_exposure(viewer: Viewer) -> None:
+    """Show all comparable layers at 0 EV."""
+    _at_hand(viewer, CompareDock).exposure_form.reset()
+
+
+# -- comparing ---------------------------------------------------------------------------------
+
+
+def blink(viewer: Viewer) -> None:
+    """Show A and B in turns, or stop doing so."""
+    _compare(viewer, Mode.BLINK)
+
+
+def swipe(viewer: Viewer) -> None:
+    """Divide the canvas between A and B by a line that can be dragged, or stop doing so."""
+    _compare(viewer, Mode.SWIPE)
+
+
+def side_by_side(viewer: Viewer) -> None:
+    """Show A and B beside each other, or stop doing so."""
+    _compare(viewer, Mode.SIDE_BY_SIDE)
+
+
+def flip(viewer: Viewer) -> None:
+    """Show the other one of A and B, and leave it at that."""
+    _press(_at_hand(viewer, CompareDock).flip_button, _NOTHING_TO_COMPARE)
+
+
+def keep_as_a(viewer: Viewer) -> None:
+    """Keep the results that A or B belongs to, to compare later ones with them."""
+    _press(_at_hand(viewer, CompareDock).keep_button, _NOTHING_RENDERED)
+
+
+# -- measuring ---------------------------------------------------------------------------------
+
+
+def error_map(viewer: Viewer) -> None:
+    """Show where reference and candidate differ."""
+    widget = dock(viewer, ErrorMapsDock)
+    _press(widget.show_button, widget.note.text())
+
+
+def histogram(viewer: Viewer) -> None:
+    """Show the dock with histogram and statistics of the RAW."""
+    dock(viewer, HistogramDock)
+
+
+def readout(viewer: Viewer) -> None:
+    """Show the dock with the values under the cursor."""
+    dock(viewer, ReadoutDock)
+
+
+def recall(viewer: Viewer) -> None:
+    """Say what the selected layer shows and how that was made, from its file if need be."""
+    viewer = unproxied(viewer)
+    layer = viewer.layers.selection.active
+    if layer is None:
+        show_error("select a layer first")
+        return
+    recall_layer(layer)
+    provenance = known_of(layer, viewer.layers)
+    if provenance is None:
+        show_error(f"nothing is known of {layer.name!r}: napari-invisp did not make it")
+    else:
+        show_info(f"{layer.name}: {in_words(provenance)}")
+
+
+# -- parts -------------------------------------------------------------------------------------
+
+
+def _press(button: QPushButton, otherwise: str) -> None:
+    """Press a button, or say why that cannot be."""
+    if button.isEnabled():
+        button.click()
+    else:
+        show_error(otherwise)
+
+
+def _show_only(viewer: Viewer, title: str) -> None:
+    widget = _at_hand(viewer, RenderDock)
+    what = title if title == "JPEG" else title.lower()
+    _press(widget.show_buttons[title], f"there is no {what} picture of this RAW: render it first")
+
+
+def _compare(viewer: Viewer, mode: Mode) -> None:
+    _press(_at_hand(viewer, CompareDock).mode_buttons[mode], _NOTHING_TO_COMPARE)

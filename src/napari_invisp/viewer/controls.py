@@ -118,6 +118,16 @@ class Controls(QWidget):
         for name, widget in self._widgets.items():
             widget.value = getattr(self.defaults, name)
 
+    def prefer(self, defaults: RenderSettings) -> None:
+        """Go back to other values from now on; controls that nobody has moved take them at once."""
+        before, self.defaults = self.defaults, defaults
+        model = self["model"]
+        assert isinstance(model, _ModelBox)
+        model.offer(defaults.model)
+        for name, value in vars(self.settings()).items():
+            if value == getattr(before, name) != getattr(defaults, name):
+                self[name].value = getattr(defaults, name)
+
     def __getitem__(self, name: str) -> ValueWidget:
         """Return the control of the field ``name``."""
         return self._widgets[name]
@@ -215,7 +225,7 @@ def make_control(name: str, default: Any, control: Control) -> ValueWidget:
     """Make the widget of one field of a settings class: label, help and limits are the field's."""
     common: dict[str, Any] = {"name": name, "label": control.label, "tooltip": control.help}
     if name == "model":
-        widget: ValueWidget = _model_box(default, common)
+        widget: ValueWidget = _ModelBox(default, **common)
     elif control.choices is not None:
         widget = ComboBox(choices=control.choices, value=default, **common)
     elif isinstance(default, bool):
@@ -241,35 +251,40 @@ def make_control(name: str, default: Any, control: Control) -> ValueWidget:
     return widget
 
 
-def _model_box(default: str, common: dict[str, Any]) -> ComboBox:
-    """Make a box of the named models and the checkpoints that were opened; the last entry asks."""
-    paths = [] if default in FOR_USE else [default]
+class _ModelBox(ComboBox):
+    """The named models and the checkpoints that were opened; the last entry asks for one."""
 
-    def choices(_: Any) -> list[tuple[str, str]]:
-        files = [(Path(path).name, path) for path in paths]
+    def __init__(self, value: str, **common: Any) -> None:
+        self._paths: list[str] = []
+        self._chosen = value
+        super().__init__(choices=self._models, **common)
+        self.offer(value)
+        self.value = value
+        self.changed.connect(self._on_changed)
+
+    def offer(self, model: str) -> None:
+        """Let a model be chosen, if that is a checkpoint that was not known before."""
+        if model not in (*FOR_USE, *self._paths):
+            self._paths.append(model)
+            with self.changed.blocked():
+                self.reset_choices()
+
+    def _models(self, _: Any) -> list[tuple[str, str]]:
+        files = [(Path(path).name, path) for path in self._paths]
         return [*((name, name) for name in FOR_USE), *files, ("Checkpoint file…", _ASK)]
 
-    box = ComboBox(choices=choices, value=default, **common)
-    chosen = default
-
-    def choose(value: str) -> None:
-        nonlocal chosen
-        if value == _ASK:
-            path, _ = QFileDialog.getOpenFileName(
-                box.native, "Open a checkpoint", "", "Checkpoints (*.safetensors *.pth *.pt)"
-            )
-            if path and path not in paths:
-                paths.append(path)
-            with box.changed.blocked():
-                box.reset_choices()
-                box.value = chosen
-            if path:
-                box.value = path
-        else:
-            chosen = value
-
-    box.changed.connect(choose)
-    return box
+    def _on_changed(self, value: str) -> None:
+        if value != _ASK:
+            self._chosen = value
+            return
+        path, _ = QFileDialog.getOpenFileName(
+            self.native, "Open a checkpoint", "", "Checkpoints (*.safetensors *.pth *.pt)"
+        )
+        with self.changed.blocked():
+            self.value = self._chosen
+        if path:
+            self.offer(path)
+            self.value = path
 
 
 def _box(title: str, widgets: list[ValueWidget]) -> tuple[QGroupBox, Container]:

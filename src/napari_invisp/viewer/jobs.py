@@ -6,6 +6,7 @@ Free of Qt. Each job is a generator of results, and takes a report object with t
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from napari_invisp.development import QUICK_SAMPLE, Demosaiced, preview
@@ -52,6 +54,9 @@ from napari_invisp.viewer.layers import (
     LayerData,
 )
 from napari_invisp.zoo import MODELS
+
+# What takes no longer, in seconds, is shown when all of it is there: to draw takes time, too.
+_AT_ONCE = 0.3
 
 
 class Callbacks(Protocol):
@@ -104,16 +109,16 @@ class Bench:
             self.demosaiced = pipeline.demosaic(self.record)
         return self.demosaiced
 
-    def rendered_by_libraw(self) -> NDArray[np.uint8]:
+    def rendered_by_libraw(self, watcher: Watcher) -> NDArray[np.uint8]:
         """Return the reference sRGB."""
         if self.reference is None:
-            self.reference = reference_srgb(self.record)
+            self.reference = reference_srgb(self.record, partial(watcher.step, "measuring"))
         return self.reference
 
-    def fidelity_of(self, rendering: Rendering) -> float:
+    def fidelity_of(self, rendering: Rendering, watcher: Watcher) -> float:
         """Return the ``rgb_psnr`` of a rendering."""
         if self.fidelity is None or self.fidelity[0] is not rendering:
-            self.fidelity = rendering, rgb_psnr(self.rendered_by_libraw(), rendering.rgb)
+            self.fidelity = rendering, rgb_psnr(self.rendered_by_libraw(watcher), rendering.rgb)
         return self.fidelity[1]
 
     def networks_of(self, rendering: Rendering) -> dict[tuple[int, str], InvertibleISP]:
@@ -189,9 +194,11 @@ class Saved:
     path: Path
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Glimpse:
-    """Something was painted that should be seen at once."""
+    """Something was painted in ``frames`` that should be seen at once."""
+
+    frames: Frames
 
 
 @dataclass(frozen=True, eq=False)
@@ -269,9 +276,9 @@ def encode(
 
     watcher = Watcher(report.progress, report.cancelled)
     watcher.step("measuring", 0, 3)
-    raw = compare_raw(original, recovery.record)
+    raw = compare_raw(original, recovery.record, partial(watcher.step, "measuring", 0, 3))
     watcher.step("measuring", 1, 3)
-    fidelity = bench.fidelity_of(rendering)
+    fidelity = bench.fidelity_of(rendering, watcher)
     watcher.step("measuring", 2, 3)
     figures = Figures(
         rendering.settings.model,
@@ -281,7 +288,7 @@ def encode(
         *_size(len(jpeg), original),
         raw,
         fidelity,
-        rgb_psnr_through_jpeg(bench.rendered_by_libraw(), jpeg, *coding),
+        rgb_psnr_through_jpeg(bench.rendered_by_libraw(watcher), jpeg, *coding),
     )
     watcher.step("measuring", 3, 3)
     facts |= {RENDERING: rendering, FIGURES: figures}
@@ -347,34 +354,39 @@ def _live(
         model = demosaiced.conditioned(pipeline.load(), settings.headroom, device, QUICK_SAMPLE)
         network = model.adopting(latest)
         source = rendered_anew(demosaiced, network, device)
-    kinds = RECOVERY if same else RESULTS
-    yield Result(frames.layers(kinds, _made(settings), partial=True), frames)
-
     live = Live(source, network, record, Coded(*coding), device)
     first, *others = live.tiles(moved.part)
-    pixels = size = 0
+    sizes: list[tuple[int, int]] = []
 
     def through(tile: Tile) -> None:
-        nonlocal pixels, size
         excerpt = live.through(tile)
         frames.excerpt(excerpt)
-        pixels, size = pixels + excerpt.pixels, size + excerpt.jpeg_bytes
+        sizes.append((excerpt.pixels, excerpt.jpeg_bytes))
 
     def stale() -> bool:
-        return report.cancelled() or (pixels > 0 and newest() is not moved)
+        return report.cancelled() or newest() is not moved
 
+    workers = min(torch.get_num_threads(), len(others))
+    start = time.perf_counter()
     through(first)
-    yield Glimpse()
+    elapsed = time.perf_counter() - start
+    if elapsed * _outer_area(others) / _outer_area([first]) / workers > _AT_ONCE:
+        yield Glimpse(frames)
     watcher = Watcher(cancelled=stale)
-    watcher.step("live", 1, 2)
+    watcher.step("live", 0, len(others))
     if same and coding not in known:
         known[coding] = pipeline.tried(rendering, *coding)
         live = Live(source, known[coding], record, Coded(*coding), device)
-    watcher.through("live", others, through)
+    watcher.through("live", others, through, workers)
+    yield Glimpse(frames)
+    # Not before: to tell the layers costs time, too.
+    kinds = RECOVERY if same else RESULTS
+    yield Result(frames.layers(kinds, _made(settings), partial=True), frames)
     if same:
         size = len(encode_jpeg(rendering.rgb, settings.quality, settings.subsampling))
     else:
-        size = round(size / pixels * record.mosaic.size)
+        pixels, encoded = map(sum, zip(*sizes, strict=True))
+        size = round(encoded / pixels * record.mosaic.size)
     yield Figures(
         settings.model,
         settings.headroom,
@@ -421,7 +433,7 @@ def sweep(
             quality,
             bits_per_pixel(len(jpeg), record),
             raw_psnr(record, recovered.record),
-            rgb_psnr_through_jpeg(bench.rendered_by_libraw(), jpeg, quality, subsampling),
+            rgb_psnr_through_jpeg(bench.rendered_by_libraw(watcher), jpeg, quality, subsampling),
         )
 
 
@@ -531,6 +543,14 @@ def _made(settings: RenderSettings) -> dict[str, Any]:
 
 def _size(size: int, record: RawRecord) -> tuple[int, float, float]:
     return size, bits_per_pixel(size, record), compression_ratio(size, record)
+
+
+def _outer_area(pieces: Sequence[Tile]) -> int:
+    return sum(
+        (tile.outer_rows.stop - tile.outer_rows.start)
+        * (tile.outer_columns.stop - tile.outer_columns.start)
+        for tile in pieces
+    )
 
 
 def _cut_out(rgb: NDArray[np.uint8], rows: slice, columns: slice) -> NDArray[np.uint8]:

@@ -98,6 +98,41 @@ def recall_layer(layer: Layer) -> bool:
     return True
 
 
+def known_of(layer: Layer, layers: Iterable[Layer] = ()) -> Provenance | None:
+    """Return what is known of a layer; ``None`` if it is none of this program's.
+
+    Parameters
+    ----------
+    layer
+        Any layer.
+    layers
+        Those around it, see :func:`provenance_of`.
+    """
+    facts = facts_of(layer)
+    if RECORD in facts:
+        return provenance_of(facts, map(facts_of, layers))
+    if PROVENANCE in facts or KIND not in facts:
+        return facts.get(PROVENANCE)
+    return Provenance(kind=facts[KIND].name.lower())
+
+
+def in_words(provenance: Provenance) -> str:
+    """Say what a layer shows and how that was made, in a few words."""
+    kind = kind_from(provenance)
+    what = str(kind) if kind is not None else provenance.kind.replace("_", " ")
+    if kind in (Kind.RAW, Kind.MOSAIC):
+        what = f"RAW {what}"
+    told = {
+        " of": provenance.source,
+        ", taken with": provenance.camera,
+        ", rendered with": provenance.model,
+        ", headroom": provenance.headroom,
+        ", JPEG quality": provenance.quality,
+        ",": provenance.subsampling,
+    }
+    return what + "".join(f"{w} {value}" for w, value in told.items() if value is not None)
+
+
 def _same_run(facts: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return all(facts.get(name) == other.get(name) for name in (KEPT, *_SETTINGS))
 

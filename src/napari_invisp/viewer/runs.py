@@ -19,7 +19,9 @@ from napari.utils.notifications import (
     show_info,
     show_warning,
 )
+from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import QWidget
 
 from napari_invisp.errors import InvispError
 from napari_invisp.inspection.rate import Line, RateCurves, RatePoint
@@ -27,7 +29,7 @@ from napari_invisp.sensor.record import RawRecord
 from napari_invisp.settings import RenderSettings
 from napari_invisp.tiling import Part
 from napari_invisp.viewer import jobs
-from napari_invisp.viewer.frames import RESULTS, Frames, kind_of
+from napari_invisp.viewer.frames import RESULTS, Frames
 from napari_invisp.viewer.layers import (
     CURVES,
     FIGURES,
@@ -48,8 +50,12 @@ from napari_invisp.viewer.layers import (
 from napari_invisp.viewer.view import part_in_view
 from napari_invisp.viewer.worker import Runner, Work
 
-# How often painted parts are shown, and what is looked at is asked for.
-_REFRESH_MS = 120
+# How often painted parts are shown, and what is looked at is asked for; while a slider is followed
+# that is done when something is worth showing, besides.
+_REFRESH_MS, _LIVE_REFRESH_MS = 200, 400
+
+# How long the window has for other things between two that hold it up.
+_BREATH_MS = 20
 
 
 class Run(Enum):
@@ -90,6 +96,8 @@ class Runs(QObject):
     ----------
     viewer
         Whose layers it works on.
+    window
+        Returns the window that shows them, if there is one.
     """
 
     progressed = Signal(str, int, int)
@@ -99,9 +107,11 @@ class Runs(QObject):
     moved = Signal(object)
     measured = Signal()
 
-    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+    def __init__(
+        self, viewer: napari.viewer.Viewer, window: Callable[[], QWidget | None] = lambda: None
+    ) -> None:
         super().__init__()
-        self._viewer = viewer
+        self._viewer, self._window = viewer, window
         self._runner = Runner(focus=lambda: self._part)
         self._run: Run | None = None
         self._raw: Layer | None = None
@@ -112,14 +122,16 @@ class Runs(QObject):
         self._moved: jobs.Moved | None = None
         # What is to be done when the present run is over.
         self._next: Callable[[], None] | None = None
-        self._waiting: deque[tuple[LayerData, Frames]] = deque()
+        self._waiting: deque[LayerData] = deque()
         self._over: str | None = None
         #: Whether layers are being added, which selects them for a moment.
         self.adding = False
 
         self._timer = QTimer()  # without a parent: it may be stopped after Qt has ended
-        self._timer.setInterval(_REFRESH_MS)
         self._timer.timeout.connect(self._look)
+        self._adder = QTimer()
+        self._adder.setSingleShot(True)
+        self._adder.timeout.connect(self._add_next)
         runner = self._runner
         runner.progressed.connect(self.progressed)
         runner.noticed.connect(show_warning)
@@ -154,6 +166,7 @@ class Runs(QObject):
         """Stop for good, without a word."""
         self._next = None
         self._timer.stop()
+        self._adder.stop()
         self._waiting.clear()
         self._run = None
         self._runner.abandon()
@@ -275,7 +288,7 @@ class Runs(QObject):
         self._started = time.perf_counter()
         self._look()
         self._runner.start(work)
-        self._timer.start()
+        self._timer.start(_LIVE_REFRESH_MS if run is Run.LIVE else _REFRESH_MS)
         self.began.emit()
 
     def _newest(self) -> jobs.Moved:
@@ -309,9 +322,11 @@ class Runs(QObject):
         match result:
             case jobs.Result():
                 self._frames = result.frames
-                self._waiting.extend((layer, result.frames) for layer in result.layers)
-                QTimer.singleShot(0, self._add_next)
+                self._waiting.extend(result.layers)
+                if not self._adder.isActive():
+                    self._adder.start(0)
             case jobs.Glimpse():
+                self._frames = result.frames
                 self._look()
             case jobs.Figures():
                 self._look()
@@ -325,33 +340,47 @@ class Runs(QObject):
 
     def _add_next(self) -> None:
         """Show one result, and let the window breathe before the next."""
+        pause = 0
         if self._waiting:
-            layer, _ = self._waiting.popleft()
-            self._show(layer)
+            new = self._show(self._waiting.popleft())
+            if new is not None:
+                pause = self._draw_later()
+                if facts_of(new)[KIND] is Kind.ERROR:  # which is a step of its own
+                    QTimer.singleShot(pause, partial(setattr, new.colorbar, "visible", True))
+                    pause *= 2
         if self._waiting:
-            QTimer.singleShot(0, self._add_next)
+            self._adder.start(pause)
         else:
             self._look()
             self.changed.emit()
             if self._over is not None:
                 self._end(self._over)
 
-    def _show(self, made: LayerData) -> None:
-        """Add a layer, or put it in place of the one that it replaces."""
+    def _draw_later(self) -> int:
+        """Let other events go between adding a layer and drawing it; return how long that takes.
+
+        Either takes tens of milliseconds where there is no graphics card.
+        """
+        window = self._window()
+        if window is None:
+            return 0
+        window.setUpdatesEnabled(False)
+
+        def draw() -> None:
+            if isalive(window):
+                window.setUpdatesEnabled(True)
+
+        QTimer.singleShot(_BREATH_MS, draw)
+        return 2 * _BREATH_MS
+
+    def _show(self, made: LayerData) -> Layer | None:
+        """Add a layer, or put it in place of the one that it replaces; return it if it is new."""
         data, arguments, kind = made
         facts = arguments["metadata"][METADATA_KEY]
-        layer = find_layer(self._viewer.layers, facts)
+        layer, new = find_layer(self._viewer.layers, facts), None
         if layer is None:
-            self.adding = True
-            try:
-                layer = Layer.create(data, arguments, kind)
-                self._viewer.layers.insert(self._place(kind_of(made), facts), layer)
-            finally:
-                self.adding = False
-            if facts[KIND] is Kind.ERROR:
-                layer.colorbar.visible = True
-            if layer.visible:
-                self._hide_beneath(layer)
+            layer = new = Layer.create(data, arguments, kind)
+            self._insert(new)
         else:
             if layer.data[0] is not data[0]:
                 layer.data = data
@@ -362,6 +391,24 @@ class Runs(QObject):
         point = figures.point() if figures is not None else None
         if point is not None:
             self._add_point(point)
+        return new
+
+    def _insert(self, layer: Layer) -> None:
+        """Add a layer; one that is hidden is not selected, which would take time besides."""
+        layers = self._viewer.layers
+        place = self._place(layer)
+        self.adding = True
+        try:
+            if layer.visible:
+                layers.insert(place, layer)
+                self._hide_beneath(layer)
+            else:
+                selected = set(layers.selection)
+                with layers.selection.events.blocker_all():
+                    layers.insert(place, layer)
+                    layers.selection = selected
+        finally:
+            self.adding = False
 
     def _hide_beneath(self, top: Layer) -> None:
         """Hide the other layers of a RAW: to draw them costs time, and nobody sees them."""
@@ -369,11 +416,13 @@ class Runs(QObject):
             if layer is not top and raw_of(layer) is raw_of(top) and KEPT not in facts_of(layer):
                 layer.visible = False
 
-    def _place(self, kind: Kind, facts: dict[str, Any]) -> int:
+    def _place(self, layer: Layer) -> int:
         """Find where a new layer belongs: below the results that lie above it."""
+        facts = facts_of(layer)
+        kind = facts[KIND]
         above = RESULTS[RESULTS.index(kind) + 1 :] if kind in RESULTS else ()
-        for n, layer in enumerate(self._viewer.layers):
-            known = facts_of(layer)
+        for n, other in enumerate(self._viewer.layers):
+            known = facts_of(other)
             same = known.get(ORIGINAL) is facts.get(ORIGINAL) and KEPT not in known
             if ORIGINAL in facts and same and known.get(KIND) in above:
                 return n

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -16,6 +17,12 @@ from napari_invisp.tiling import Focus, Part
 
 #: What the threads are called.
 THREAD_NAME = "napari-invisp run"
+
+# Of threads that run models: of what is left, the window gets ten times as much.
+_NICENESS = 10
+
+# How long the window waits at most for the interpreter, which it does often while it draws.
+_SWITCH_S = 0.0005
 
 # Runs of models in all windows take turns: a cancelled one may be busy with its last tile.
 _turn = threading.Lock()
@@ -162,11 +169,25 @@ class Runner(QObject):
 
 @contextmanager
 def _in_turn() -> Iterator[None]:
-    """Wait until no other model runs, and leave one core to the window while this one does."""
+    """Wait until no other model runs, and let the window go first while this one does."""
     with _turn:
-        before = torch.get_num_threads()
-        torch.set_num_threads(min(before, max(1, (os.cpu_count() or 1) - 1)))
+        threads, interval = torch.get_num_threads(), sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH_S)
+        if not _stepped_back():
+            torch.set_num_threads(min(threads, max(1, (os.cpu_count() or 1) - 1)))
         try:
             yield
         finally:
-            torch.set_num_threads(before)
+            torch.set_num_threads(threads)
+            sys.setswitchinterval(interval)
+
+
+def _stepped_back() -> bool:
+    """Give this thread, and those that it starts, a lower priority, where the system can.
+
+    All cores can work then, and the window still has one whenever it needs it.
+    """
+    if sys.platform != "linux":  # elsewhere priorities belong to whole processes
+        return False
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+    return True

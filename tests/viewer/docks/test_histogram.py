@@ -20,7 +20,7 @@ from napari_invisp.inspection.statistics import Frame, as_csv, survey
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.settings import AXES, REGIONS
 from napari_invisp.viewer.docks import histogram, histogram_plots
-from napari_invisp.viewer.docks.histogram import DOCK_NAME, HistogramDock
+from napari_invisp.viewer.docks.histogram import HistogramDock
 from napari_invisp.viewer.docks.histogram_plots import HistogramPlot
 from napari_invisp.viewer.layers import PARTIAL, RECORD, facts_of, raw_layers
 from napari_invisp.viewer.view import part_in_view
@@ -404,7 +404,7 @@ def test_two_windows_have_docks_of_their_own(
     for value in (700, 900):
         viewer = make_napari_viewer(show=True)
         get_app_model().commands.execute_command("napari-invisp.histogram")
-        dock = viewer.window.dock_widgets[DOCK_NAME]
+        dock = viewer.window.dock_widgets[HistogramDock.dock_name()]
         add_raw(viewer, make_record(mosaic=np.full((64, 80), value, np.uint16)))
         docks.append(dock)
     for dock, value in zip(docks, (700, 900), strict=True):

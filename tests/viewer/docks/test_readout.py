@@ -18,7 +18,7 @@ from napari_invisp.inspection.readout import HEADER, read
 from napari_invisp.sensor.cfa import channel_sites
 from napari_invisp.sensor.record import CFA_PATTERNS, RawRecord
 from napari_invisp.viewer.docks import readout
-from napari_invisp.viewer.docks.readout import DOCK_NAME, ReadoutDock
+from napari_invisp.viewer.docks.readout import ReadoutDock
 from napari_invisp.viewer.layers import raw_layers
 
 
@@ -130,7 +130,7 @@ def test_it_is_one_line_below_the_picture(
 
     viewer = make_napari_viewer(show=True)
     get_app_model().commands.execute_command("napari-invisp.readout")
-    dock = viewer.window.dock_widgets[DOCK_NAME]
+    dock = viewer.window.dock_widgets[ReadoutDock.dock_name()]
     docked = dock.parentWidget()
     assert isinstance(docked, QDockWidget)
     window: QMainWindow = viewer.window._qt_window

@@ -61,19 +61,6 @@ def finish(qtbot: QtBot, widget: RenderDock) -> Callable[[], None]:
     return wait
 
 
-@pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the user was told, as 'severity: sentence'."""
-    sentences: list[str] = []
-
-    def note(event: object) -> None:
-        sentences.append(f"{event.severity}: {event.message}")
-
-    notification_manager.notification_ready.connect(note)
-    yield sentences
-    notification_manager.notification_ready.disconnect(note)
-
-
 class Gate:
     """Holds runs back when they are about to render, until it is opened."""
 

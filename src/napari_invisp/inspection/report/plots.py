@@ -59,7 +59,7 @@ def plots(contents: Contents) -> list[tuple[str, Draw]]:
             lambda _, axes: draw_errors(axes, original, recovered),
         ),
     ]
-    if any(contents.data.curves):
+    if any(len(points) > 1 for _, points in contents.data.curves):
         found.append(("What more bytes keep", lambda _, axes: draw_rate(axes, contents)))
     return found
 

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import napari.viewer
+from napari.plugins import menu_item_template
+from napari.settings import get_settings
 from napari.utils.notifications import notification_manager, show_error
-from qtpy.QtCore import QEvent, Qt
-from qtpy.QtWidgets import QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtWidgets import (
+    QDockWidget,
+    QLabel,
+    QMainWindow,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_invisp.errors import InvispError
+from napari_invisp.viewer import shortcuts
 from napari_invisp.viewer.controls import OBJECT_NAME, named
+from napari_invisp.viewer.provenance import recall_layer
+
+#: What napari's menus call the plugin.
+PLUGIN_TITLE = "InvISP"
 
 # Least width of a dock in pixels, so that its title can be read.
 _WIDTH = 350
@@ -21,8 +36,20 @@ _WIDTH = 350
 class Dock(QWidget):
     """A widget that works on a viewer's layers, and lets go of them when it is closed.
 
+    Docks that share a side of the window lie there as tabs, strips beside them. As long as a viewer has a dock, the
+    keys of :mod:`~napari_invisp.viewer.shortcuts` work in it, and layers that are opened from
+    files that this program wrote know what they are.
+
     Attributes
     ----------
+    menu_title
+        What the Plugins menu calls it; the same as in the manifest.
+    tab_title
+        What its tab says, if that is to be shorter.
+    area
+        The side of the window that it is put on until the user puts it elsewhere.
+    strip
+        Whether it is a line or two that should always be seen.
     contents
         Where derived classes put their widgets; it scrolls where the screen is too small.
 
@@ -34,13 +61,24 @@ class Dock(QWidget):
         What object names of the dock's own parts begin with.
     """
 
+    menu_title: ClassVar[str]
+    tab_title: ClassVar[str | None] = None
+    area: ClassVar[str] = "right"
+    strip: ClassVar[bool] = False
+
+    _all: ClassVar[weakref.WeakSet[Dock]] = weakref.WeakSet()
+
     def __init__(self, napari_viewer: napari.viewer.Viewer, name: str) -> None:
         super().__init__()
         named(self, name)
-        # Commands are given a proxy, whose layers are not the viewer's own.
-        self._viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        self._viewer = unproxied(napari_viewer)
         self._heard: list[tuple[Any, Callable[..., None]]] = []
-        self._docked = False
+        self._docked = self._placed = False
+        # napari puts docks on the right unless it remembers another side.
+        get_settings().application.plugin_widget_positions.setdefault(self.dock_name(), self.area)
+        self._all.add(self)
+        shortcuts.bind(self._viewer)
+        self._viewer.layers.events.inserted.connect(_on_inserted)
         content = QWidget()
         named(content, f"{name}.contents")
         self.contents = QVBoxLayout(content)
@@ -59,6 +97,16 @@ class Dock(QWidget):
         detach = weakref.WeakMethod(self.detach)
         self.destroyed.connect(lambda: (method := detach()) is not None and method())
 
+    @classmethod
+    def dock_name(cls) -> str:
+        """Return what napari calls the dock: its title and the plugin's."""
+        return menu_item_template.format(PLUGIN_TITLE, cls.menu_title)
+
+    @classmethod
+    def all_of(cls, viewer: napari.viewer.Viewer) -> list[Dock]:
+        """Return the docks of a viewer that are not closed."""
+        return [dock for dock in cls._all if dock._viewer is viewer]
+
     def listen(self, event: Any, slot: Callable[..., None]) -> None:
         """Connect one of napari's events for as long as the dock is open."""
         event.connect(slot)
@@ -69,17 +117,73 @@ class Dock(QWidget):
         for event, slot in self._heard:
             event.disconnect(slot)
         self._heard.clear()
+        if self in self._all:
+            self._all.discard(self)
+            if not self.all_of(self._viewer):
+                shortcuts.unbind(self._viewer)
+                self._viewer.layers.events.inserted.disconnect(_on_inserted)
 
     def event(self, event: QEvent | None) -> bool:
-        """Let go for good when the dock is closed, which takes the widget out of the window."""
-        if event is not None and event.type() == QEvent.Type.ParentChange:
+        """Find a place when shown; let go for good when closed, by being taken out of the window."""
+        handled: bool = super().event(event)
+        if event is None:
+            return handled
+        if event.type() == QEvent.Type.ParentChange:
             if self.parent() is not None:
                 self._docked = True
             elif self._docked:
                 self.detach()
                 self.deleteLater()
-        handled: bool = super().event(event)
+        elif event.type() == QEvent.Type.Show and not event.spontaneous():
+            self._come_forward()
+        elif event.type() == QEvent.Type.Hide:
+            self._stay_if_behind()
         return handled
+
+    def _come_forward(self) -> None:
+        """Lie in front of other tabs; the first time, find a place beside docks of ours."""
+        docked = self.parentWidget()
+        if not isinstance(docked, QDockWidget):
+            return
+        window = docked.parentWidget()
+        if not self._placed and isinstance(window, QMainWindow):
+            self._placed = True
+            docked.setWindowTitle(self.tab_title or self.menu_title)
+            self._join(window, docked)
+        docked.raise_()
+
+    def _join(self, window: QMainWindow, docked: QDockWidget) -> None:
+        area = window.dockWidgetArea(docked)
+        for other in window.findChildren(QDockWidget):
+            widget = other.widget()
+            if widget is self or not isinstance(widget, Dock) or other.isFloating():
+                continue
+            if window.dockWidgetArea(other) != area:
+                continue
+            if self.strip or widget.strip:
+                window.splitDockWidget(other, docked, Qt.Orientation.Vertical)
+            else:
+                window.tabifyDockWidget(other, docked)
+                break
+        if area == Qt.DockWidgetArea.BottomDockWidgetArea:
+            height = min(self.contents.sizeHint().height(), window.height() // 3)
+            window.resizeDocks([docked], [height], Qt.Orientation.Vertical)
+
+    def _stay_if_behind(self) -> None:
+        """Come forward where napari's menu would hide what is open, but not seen."""
+        docked = self.parentWidget()
+        # Qt moves what lies behind other tabs away.
+        if isinstance(docked, QDockWidget) and docked.isHidden() and docked.geometry().right() < 0:
+            QTimer.singleShot(0, docked.show)
+
+
+def unproxied(viewer: napari.viewer.Viewer) -> napari.viewer.Viewer:
+    """Return the viewer itself: commands are given a proxy, whose layers are not its own."""
+    return getattr(viewer, "__wrapped__", viewer)
+
+
+def _on_inserted(event: Any) -> None:
+    recall_layer(event.value)
 
 
 def report_failure(error: Exception) -> None:

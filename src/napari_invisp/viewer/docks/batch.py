@@ -56,6 +56,9 @@ class BatchDock(Dock):
         recovering.
     """
 
+    menu_title = "Batch"
+    area = "bottom"
+
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__(napari_viewer, "batch")
         self._runner, self._opener = Runner(), Runner(alone=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import napari.viewer
 from magicgui.widgets import ComboBox
@@ -12,7 +12,6 @@ from napari.utils.notifications import show_error
 from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import (
     QComboBox,
-    QDockWidget,
     QFormLayout,
     QGroupBox,
     QHBoxLayout,
@@ -41,19 +40,16 @@ from napari_invisp.viewer.pairs import (
     release,
     results,
 )
+from napari_invisp.viewer.shortcuts import key_of
 from napari_invisp.viewer.swiping import canvas_lives
 
-#: What napari calls the dock: the names of the widget and of the plugin in the manifest.
-DOCK_NAME = "Compare (InvISP)"
-
-#: Keys that napari leaves free whatever layer is selected: blink, and flip by hand.
-BLINK_KEY, FLIP_KEY = "K", "J"
+_BLINK_KEY, _FLIP_KEY = key_of("blink"), key_of("flip")
 
 # As many letters of a layer's name fit into a picker.
 _NAME_LENGTH = 28
 
 _HELP = {
-    Mode.BLINK: f"show A and B in turns; key {BLINK_KEY}",
+    Mode.BLINK: f"show A and B in turns; key {_BLINK_KEY}",
     Mode.SWIPE: "show A on one side of a line that can be dragged, and B on the other",
     Mode.SIDE_BY_SIDE: "show A and B beside each other; pan and zoom move both",
 }
@@ -71,6 +67,8 @@ class CompareDock(Dock):
         Whose layers it compares; a :class:`napari.components.ViewerModel` will do, but cannot
         swipe.
     """
+
+    menu_title = "Compare"
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__(napari_viewer, "compare")
@@ -103,6 +101,11 @@ class CompareDock(Dock):
             self.comparison.flip()
         elif self.pair is not None:
             self.comparison.start(Mode.BLINK, *self.pair, automatic=False)
+
+    def expose(self, stops: float) -> None:
+        """Show all comparable layers brighter by a number of stops, as far as the control goes."""
+        exposure: Any = self.exposure_form["exposure"]
+        exposure.value = min(max(exposure.value + stops, exposure.min), exposure.max)
 
     def swap(self) -> None:
         """Make A of B and B of A."""
@@ -141,7 +144,7 @@ class CompareDock(Dock):
         self.swap_button = button("swap", "Swap", self.swap, "make A of B and B of A")
         self.mode_buttons = {mode: self._mode_button(mode) for mode in Mode}
         self.flip_button = button(
-            "flip", "Flip", self.flip, f"show the other one; key {FLIP_KEY}, hold it for a glance"
+            "flip", "Flip", self.flip, f"show the other one; key {_FLIP_KEY}, hold it for a glance"
         )
         self.form = Form(CompareSettings, leave_out=("exposure",))
         named(self.form, "compare.form")
@@ -222,9 +225,6 @@ class CompareDock(Dock):
         self.listen(events.renamed, self._list)
         self.listen(events.reordered, self._list)
         self.listen(self._viewer.layers.selection.events.active, self._list)
-        for key, slot in ((BLINK_KEY, self._on_blink_key), (FLIP_KEY, self._on_flip_key)):
-            if not any(str(bound) == key for bound in self._viewer.keymap):
-                self._viewer.bind_key(key, slot)
 
     def detach(self) -> None:
         """Let go of the viewer, and leave it as it was; the Qt side of this widget may be gone."""
@@ -234,9 +234,6 @@ class CompareDock(Dock):
             return
         self.comparison.stop()
         self.exposure.close()
-        for key, slot in list(self._viewer.keymap.items()):
-            if slot in (self._on_blink_key, self._on_flip_key):
-                self._viewer.bind_key(key, None)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         """Put the exposure back on a double-click."""
@@ -310,14 +307,6 @@ class CompareDock(Dock):
     def _on_exposure(self) -> None:
         self.exposure.ev = self.exposure_form.settings().exposure
 
-    def _on_blink_key(self, _: Any) -> None:
-        self.compare(Mode.BLINK)
-
-    def _on_flip_key(self, _: Any) -> Any:
-        """Flip; napari calls what this returns when the key was held and is let go."""
-        self.flip()
-        return self.flip
-
     def _record(self) -> RawRecord | None:
         """Return the RAW that A and B belong to; that of B, if there are two."""
         pair = self.picker_b.value, self.picker_a.value
@@ -357,7 +346,7 @@ class CompareDock(Dock):
                 return f"Drag the line: A is {'left of' if upright else 'above'} it."
             case Mode.SIDE_BY_SIDE:
                 return f"A is {'on the left' if upright else 'at the top'}."
-        return f"Key {BLINK_KEY} blinks, key {FLIP_KEY} flips by hand."
+        return f"Key {_BLINK_KEY} blinks, key {_FLIP_KEY} flips by hand."
 
 
 def _what_is_kept(kept: list[Layer], present: list[Layer]) -> str:
@@ -383,41 +372,3 @@ def _row(*buttons: QPushButton) -> QHBoxLayout:
         each.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         row.addWidget(each)
     return row
-
-
-def compare_dock(viewer: napari.viewer.Viewer) -> CompareDock:
-    """Show the dock, the one that the Plugins menu shows, and return it."""
-    window = getattr(viewer, "__wrapped__", viewer).window
-    widget = window.dock_widgets.get(DOCK_NAME)
-    if widget is None:
-        widget = CompareDock(viewer)
-        window.add_dock_widget(widget, name=DOCK_NAME)
-    docked = widget.parentWidget()
-    while not isinstance(docked, QDockWidget):
-        docked = docked.parentWidget()
-    docked.show()
-    docked.raise_()
-    return cast(CompareDock, widget)
-
-
-def blink(viewer: napari.viewer.Viewer) -> None:
-    """Show A and B in turns, or stop doing so."""
-    _compare(viewer, Mode.BLINK)
-
-
-def swipe(viewer: napari.viewer.Viewer) -> None:
-    """Divide the canvas between A and B by a line that can be dragged, or stop doing so."""
-    _compare(viewer, Mode.SWIPE)
-
-
-def side_by_side(viewer: napari.viewer.Viewer) -> None:
-    """Show A and B beside each other, or stop doing so."""
-    _compare(viewer, Mode.SIDE_BY_SIDE)
-
-
-def _compare(viewer: napari.viewer.Viewer, mode: Mode) -> None:
-    docked = compare_dock(viewer)
-    if docked.pair is None:
-        show_error("open or make two images to compare first")
-    else:
-        docked.compare(mode)

@@ -45,12 +45,9 @@ from napari_invisp.viewer.error_layers import (
     stretch,
     summed_up,
 )
-from napari_invisp.viewer.layers import MAP, PARTIAL, LayerData, facts_of, raw_of
+from napari_invisp.viewer.layers import KIND, MAP, PARTIAL, LayerData, facts_of, raw_of
 from napari_invisp.viewer.view import part_in_view
 from napari_invisp.viewer.worker import Runner
-
-#: What napari calls the dock: the names of the widget and of the plugin in the manifest.
-DOCK_NAME = "Error maps (InvISP)"
 
 # How long settings and pixels have to rest before the map is painted again, and the view before
 # it is measured, in milliseconds.
@@ -82,6 +79,9 @@ class ErrorMapsDock(Dock):
     napari_viewer
         Whose layers it compares; a :class:`napari.components.ViewerModel` will do.
     """
+
+    menu_title = "Error maps"
+    tab_title = "Errors"
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__(napari_viewer, "errors")

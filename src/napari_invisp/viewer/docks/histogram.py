@@ -29,9 +29,6 @@ from napari_invisp.viewer.shapes import selected_region, shapes_layer
 from napari_invisp.viewer.view import part_in_view
 from napari_invisp.viewer.worker import Runner
 
-#: What napari calls the dock: the names of the widget and of the plugin in the manifest.
-DOCK_NAME = "RAW histogram (InvISP)"
-
 # How long to wait for more of the same: what the user does, and pixels that a run paints.
 _PAUSE_MS = 100
 _PAINTING_MS = 500
@@ -76,6 +73,9 @@ class HistogramDock(Dock):
     napari_viewer
         Whose layers it looks at; a :class:`napari.components.ViewerModel` will do.
     """
+
+    menu_title = "RAW histogram"
+    tab_title = "Histogram"
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__(napari_viewer, "histogram")
@@ -170,6 +170,7 @@ class HistogramDock(Dock):
             viewer.layers.events.renamed,
             viewer.layers.selection.events.active,
             viewer.scene.camera.events,
+            viewer.canvas.events.size,
         ):
             self.listen(event, self._request)
 
@@ -203,11 +204,11 @@ class HistogramDock(Dock):
         question = _Question(family.original, family.recovered, region)
         if not self.isVisible() or question.same_as(self._asked):
             return
-        if not self._runner.running:
+        if self._runner.running:
+            self._timer.start(_PAUSE_MS)
+        else:
             self._asked = question
             self._runner.start(question.answer)
-        # The canvas may not have been drawn yet, or a run may be going on: look again.
-        self._timer.start(_PAUSE_MS)
 
     def _region(self, family: Family, shapes: Shapes | None) -> Region | None:
         active = self._viewer.layers.selection.active

@@ -10,7 +10,7 @@ import pyqtgraph as pg
 from numpy.typing import NDArray
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QMouseEvent, QResizeEvent
-from qtpy.QtWidgets import QBoxLayout, QSizePolicy, QWidget
+from qtpy.QtWidgets import QBoxLayout, QWidget
 
 from napari_invisp.inspection.statistics import (
     Counts,
@@ -24,6 +24,7 @@ from napari_invisp.inspection.statistics import (
 from napari_invisp.sensor.cfa import CHANNELS
 from napari_invisp.settings import AXES, HistogramSettings
 from napari_invisp.viewer.controls import named
+from napari_invisp.viewer.docks.plots import TEXT, Plot
 
 #: A colour for each of :data:`~napari_invisp.sensor.cfa.CHANNELS`.
 COLOURS = ("#ff6b6b", "#3ddc6f", "#5aa9ff", "#c3e04a")
@@ -34,8 +35,6 @@ TITLES = {
     Frame.DIFFERENCE: "Recovered − original",
 }
 
-# Colours of channels are told apart best on dark ground, whatever the theme of the window.
-_BACKGROUND, _TEXT = "#1b1d23", "#e4e4e4"
 _KEY = " ".join(
     f'<span style="color: {colour}">{channel}</span>'
     for channel, colour in zip(CHANNELS, COLOURS, strict=True)
@@ -43,7 +42,6 @@ _KEY = " ".join(
 # Plots lie beside each other where there is room for it, else below each other.
 _ROOM = 800
 _HEIGHT = 190
-_AXIS_WIDTH = 52
 # Of differences, so many sites are in sight while counts are linear.
 _IN_SIGHT = 0.999
 # Where a bin without sites lies when counts are logarithmic.
@@ -59,24 +57,11 @@ class _SitesAxis(pg.AxisItem):
         return [_short(value) for value in values]
 
 
-class HistogramPlot(pg.PlotWidget):
+class HistogramPlot(Plot):
     """One histogram, a curve for each channel."""
 
     def __init__(self, frame: Frame) -> None:
-        super().__init__(background=_BACKGROUND, axisItems={"left": _SitesAxis("left")})
-        named(self, f"histogram.{frame}", "scroll or drag to zoom, double-click to see all")
-        self.setMinimumHeight(_HEIGHT)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        self.setFrameShape(self.Shape.NoFrame)
-        self.hideButtons()
-        self.setMenuEnabled(False)
-        self.showGrid(x=True, y=True, alpha=0.15)
-        self.getAxis("left").setWidth(_AXIS_WIDTH)
-        for side in ("left", "bottom"):
-            self.getAxis(side).setPen(_TEXT)
-            self.getAxis(side).setTextPen(_TEXT)
-        # A factor in the label would be read as part of the unit.
-        self.getAxis("bottom").enableAutoSIPrefix(False)
+        super().__init__(f"histogram.{frame}", _HEIGHT, left=_SitesAxis("left"))
         self.frame = frame
         self.curves = [self.plot(stepMode="center", pen=pg.mkPen(c, width=1)) for c in COLOURS]
         self._marks: list[pg.InfiniteLine] = []
@@ -92,9 +77,9 @@ class HistogramPlot(pg.PlotWidget):
 
     def show_histogram(self, histogram: Histogram, axis: str, log: bool) -> None:
         """Draw the counts."""
-        self.setTitle(f"{TITLES[self.frame]}: {_KEY}", color=_TEXT, size="10pt")
-        self.setLabel("bottom", axis, color=_TEXT)
-        self.setLabel("left", "sites", color=_TEXT)
+        self.setTitle(f"{TITLES[self.frame]}: {_KEY}", color=TEXT, size="10pt")
+        self.setLabel("bottom", axis, color=TEXT)
+        self.setLabel("left", "sites", color=TEXT)
         self.getAxis("left").setLogMode(log)
         for curve, counts in zip(self.curves, histogram.counts, strict=True):
             curve.setData(histogram.edges, _heights(counts, log))
@@ -106,13 +91,13 @@ class HistogramPlot(pg.PlotWidget):
         self._marks = []
         for place, text, colour in marks:
             pen = pg.mkPen(
-                colour or _TEXT,
+                colour or TEXT,
                 width=1,
                 style=Qt.PenStyle.DotLine if colour else Qt.PenStyle.DashLine,
             )
             # White stands at the right end, where its name has room on the left only.
             side = 1 if text.startswith("white") else 0
-            options = {"position": 0.93, "color": _TEXT, "anchors": [(side, 0.5)] * 2}
+            options = {"position": 0.93, "color": TEXT, "anchors": [(side, 0.5)] * 2}
             self._marks.append(pg.InfiniteLine(place, pen=pen, label=text, labelOpts=options))
             self.addItem(self._marks[-1])
 

@@ -82,6 +82,9 @@ class JpegDock(Dock):
         recovering.
     """
 
+    menu_title = "From a JPEG"
+    tab_title = "JPEG"
+
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__(napari_viewer, "jpeg")
         self.path: Path | None = None

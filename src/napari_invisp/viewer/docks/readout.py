@@ -6,7 +6,6 @@ from typing import Any
 
 import napari.viewer
 import numpy as np
-from napari.settings import get_settings
 from napari.utils.events import Event
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QFontDatabase
@@ -17,9 +16,6 @@ from napari_invisp.sensor.record import RawRecord
 from napari_invisp.viewer.docks.base import Dock, label
 from napari_invisp.viewer.family import Family, family_of
 from napari_invisp.viewer.layers import Kind
-
-#: What napari calls the dock: the names of the widget and of the plugin in the manifest.
-DOCK_NAME = "Pixel readout (InvISP)"
 
 _HELP = (
     "the 2x2 CFA quad under the cursor: sensor counts of the selected layer's RAW, of what was "
@@ -44,10 +40,13 @@ class ReadoutDock(Dock):
         Whose mouse it follows; a :class:`napari.components.ViewerModel` will do.
     """
 
+    menu_title = "Pixel readout"
+    # One line wants the width of the window.
+    area = "bottom"
+    strip = True
+
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__(napari_viewer, "readout")
-        # One line wants the width of the window; napari remembers if the user puts it elsewhere.
-        get_settings().application.plugin_widget_positions.setdefault(DOCK_NAME, "bottom")
         self._position: tuple[float, ...] | None = None
         self._raw: RawRecord | None = None
         self._readout: Readout | None = None

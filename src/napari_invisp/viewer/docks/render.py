@@ -10,6 +10,7 @@ from typing import Any
 import napari.viewer
 from magicgui.widgets import ComboBox
 from napari.layers import Layer
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import (
     QApplication,
     QButtonGroup,
@@ -43,16 +44,15 @@ from napari_invisp.viewer.layers import (
     jpeg_path_of,
     raw_of,
 )
-from napari_invisp.viewer.preferences import default_settings
+from napari_invisp.viewer.preferences import default_settings, on_change
 from napari_invisp.viewer.runs import Run, Runs
 from napari_invisp.viewer.writers import write_dng_layer, write_jpeg_layer
-
-#: What napari calls the dock: the names of the widget and of the plugin in the manifest.
-DOCK_NAME = "Render and recover RAW (InvISP)"
 
 _JPEG_FILTER = f"JPEG files ({' '.join(f'*{suffix}' for suffix in JPEG_SUFFIXES)})"
 
 
+# Least time between two reports of progress.
+_SAYING_MS = 200
 # What can be looked at with one click, and what the buttons are called.
 _SHOWN = {
     "Original": (Kind.RAW, Kind.MOSAIC),
@@ -72,11 +72,20 @@ class RenderDock(Dock):
         Whose layers it works on; a :class:`napari.components.ViewerModel` will do.
     """
 
+    menu_title = "Render and recover RAW"
+    tab_title = "Render"
+
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__(napari_viewer, "widget")
-        self.runs = Runs(napari_viewer)
+        self.runs = Runs(self._viewer, self.window)
         # Of the part in view, while the frame is not of one setting.
         self._in_view: Figures | None = None
+        self._progress: tuple[str, int, int] | None = None
+        self._saying = QTimer()
+        self._saying.setObjectName("napari-invisp.saying")
+        self._saying.setSingleShot(True)
+        self._saying.setInterval(_SAYING_MS)
+        self._saying.timeout.connect(self._say_progress)
         self._build()
         self._connect()
         self._list_raw()
@@ -233,6 +242,7 @@ class RenderDock(Dock):
         self.listen(events.renamed, self._list_raw)
         self.listen(events, self._on_any)
         self.listen(self._viewer.layers.selection.events.active, self._follow)
+        self._ignore_preferences = on_change(self._on_preferences)
         application = QApplication.instance()
         if application is not None:
             application.aboutToQuit.connect(runs.abandon)
@@ -240,6 +250,7 @@ class RenderDock(Dock):
     def detach(self) -> None:
         """Let go of the viewer and stop; the Qt side of this widget may be gone."""
         super().detach()
+        self._ignore_preferences()
         self.runs.abandon()
 
     # -- layers --------------------------------------------------------------------------------
@@ -300,19 +311,30 @@ class RenderDock(Dock):
     # -- runs ----------------------------------------------------------------------------------
 
     def _on_began(self) -> None:
-        if self.runs.kind is not Run.LIVE:
-            self._say("Starting", busy=True)
-        self._refresh()
+        if self.runs.kind is not Run.LIVE:  # which has no time to redraw the window
+            self._say("Starting")
+            self._refresh()
 
     def _on_progressed(self, stage: str, done: int, total: int) -> None:
+        """Say how far the run is, but not more often than people read: it redraws the window."""
+        self._progress = stage, done, total
+        if not self._saying.isActive():
+            self._saying.start()
+
+    def _say_progress(self) -> None:
+        if self._progress is None:
+            return
+        stage, done, total = self._progress
         if total > 1:
             self._say(f"{stage.capitalize()}: {done} of {total}")
             self.bar.setRange(0, total)
             self.bar.setValue(done)
         else:
-            self._say(stage.capitalize(), busy=True)
+            self._say(stage.capitalize())
 
     def _on_ended(self, text: str) -> None:
+        self._saying.stop()
+        self._progress = None
         self._say(text)
         if text.startswith("Done"):
             self.bar.setValue(1)
@@ -339,6 +361,9 @@ class RenderDock(Dock):
             self.render_raw()
         else:
             self.recover_raw()
+
+    def _on_preferences(self) -> None:
+        self.controls.prefer(default_settings())
 
     def _outdated(self, rendering: Rendering) -> list[str]:
         """Tell which settings of a rendering are no longer those of the controls."""
@@ -388,9 +413,9 @@ class RenderDock(Dock):
         layer = self.raw_layer
         return raw_of(layer) if layer is not None else None
 
-    def _say(self, text: str, busy: bool = False) -> None:
+    def _say(self, text: str) -> None:
         self.stage.setText(text)
-        self.bar.setRange(0, 0 if busy else 1)
+        self.bar.setRange(0, 1)
         self.bar.setValue(0)
 
     def _refresh(self, _: Any = None) -> None:

@@ -1,0 +1,222 @@
+"""How long the inspector lets one wait: in a real window, medians of several tries.
+
+Run it under an X server, a virtual one will do::
+
+    xvfb-run -a -s "-screen 0 1920x1200x24" python benchmarks/inspector.py RAW -o results/inspector.json
+
+- first picture: from the click on Render until a picture of all that is in view has been drawn;
+- first tile, whole view: from moving the quality or headroom slider, at 1:1 zoom with the error map
+  on the canvas, until its first tile, and all of it, have been drawn;
+- cancel: from the click until no thread is at work any more, at moments spread over a whole run;
+- longest wait: the longest time that the event loop was held up during whole runs, told by a timer.
+
+napari's own settings are neither read nor written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+os.environ.setdefault("QT_QPA_PLATFORM", "xcb")
+os.environ["NAPARI_CONFIG"] = ""
+
+import napari
+from qtpy.QtCore import QEventLoop, QTimer
+
+from napari_invisp.viewer import jobs
+from napari_invisp.viewer.commands import dock
+from napari_invisp.viewer.docks.render import RenderDock
+from napari_invisp.viewer.layers import ORIGINAL, facts_of
+from napari_invisp.viewer.view import part_in_view
+
+# Leaves about a megapixel for the canvas.
+SIZE = (1780, 1120)
+LIMIT_S = 120
+# The longest wait is told to so many milliseconds.
+PULSE_MS = 5
+
+
+class Pulse:
+    """A timer in the event loop that tells how long it was kept from ticking."""
+
+    def __init__(self) -> None:
+        self.worst = 0.0
+        self._last = 0.0
+        self._timer = QTimer()
+        self._timer.setInterval(PULSE_MS)
+        self._timer.timeout.connect(self._tick)
+
+    def __enter__(self) -> Pulse:
+        self.worst, self._last = 0.0, time.perf_counter()
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._tick()
+        self._timer.stop()
+
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        self.worst, self._last = max(self.worst, now - self._last), now
+
+
+class Bench:
+    """A window with one RAW, and what can be measured in it."""
+
+    def __init__(self, path: Path, model: str) -> None:
+        self.viewer = napari.Viewer(title="napari-invisp", show_welcome_screen=False)
+        self.viewer.window.resize(*SIZE)
+        self.viewer.open(path, plugin="napari-invisp")
+        self.dock: RenderDock = dock(self.viewer)
+        self.dock.controls["model"].value = model
+        self.canvas = self.viewer.window._qt_viewer.canvas.native
+        self.rest()
+
+    def until(self, *signals: Any, holds: Callable[[], bool] = lambda: True) -> None:
+        """Let the window work until a signal comes and a condition holds, for a while at most."""
+        loop = QEventLoop()
+        slots = []
+        for signal in signals:
+            slots.append(lambda *_: loop.quit() if holds() else None)
+            signal.connect(slots[-1])
+        QTimer.singleShot(int(1000 * LIMIT_S), loop.quit)
+        loop.exec()
+        for signal, slot in zip(signals, slots, strict=True):
+            signal.disconnect(slot)
+        if not holds():
+            raise TimeoutError("the window did not get there in time")
+
+    def rest(self, seconds: float = 0.5) -> None:
+        """Let the window finish what it has to draw."""
+        loop = QEventLoop()
+        QTimer.singleShot(int(1000 * seconds), loop.quit)
+        loop.exec()
+
+    def idle(self) -> None:
+        """Wait until the whole frame is of one setting."""
+        while self.dock.running or self.dock.runs.busy or self._unsettled():
+            self.rest(0.1)
+        self.rest(0.3)
+
+    def _unsettled(self) -> bool:
+        raw = self.dock.raw_layer
+        return raw is not None and self.dock.runs.partial(raw)
+
+    def drawn(self) -> None:
+        """Wait for the canvas to be drawn."""
+        self.until(self.canvas.frameSwapped)
+
+    def forget_results(self) -> None:
+        """Take all results away, so that the next run begins from nothing."""
+        for layer in [each for each in self.viewer.layers if ORIGINAL in facts_of(each)]:
+            self.viewer.layers.remove(layer)
+        self.dock.runs._bench = None
+        self.dock.show_only("Original")
+        self.rest()
+
+    def first_picture(self) -> tuple[float, float, float]:
+        """Click Render; return when there is a picture, when all is done, and the longest wait."""
+        layers = self.viewer.layers
+        self.forget_results()
+        with Pulse() as pulse:
+            start = time.perf_counter()
+            self.dock.render_button.click()
+            self.until(layers.events.inserted)
+            self.drawn()
+            first = time.perf_counter() - start
+            self.until(self.dock.runs.ended)
+            whole = time.perf_counter() - start
+        return first, whole, pulse.worst
+
+    def moved(self, name: str, value: float) -> tuple[float, float, float]:
+        """Move a slider; return when the first tile is drawn, when all is, and the longest wait."""
+        self.idle()
+        produced = self.dock.runs._runner.produced
+        glimpses: list[float] = []
+
+        def note(result: object) -> None:
+            if isinstance(result, jobs.Glimpse):
+                self.drawn()
+                glimpses.append(time.perf_counter())
+
+        with Pulse() as pulse:
+            produced.connect(note)
+            start = time.perf_counter()
+            self.dock.controls[name].value = value
+            self.until(self.dock.runs.moved)
+            produced.disconnect(note)
+        return glimpses[0] - start, glimpses[-1] - start, pulse.worst
+
+    def cancelled(self, delay: float) -> float:
+        """Click Render, and Cancel after a while; return when no thread is at work any more."""
+        self.forget_results()
+        self.dock.render_button.click()
+        self.rest(delay)
+        start = time.perf_counter()
+        self.dock.cancel_button.click()
+        while self.dock.runs.busy:
+            self.rest(0.002)
+        return time.perf_counter() - start
+
+
+def measure(path: Path, model: str, tries: int) -> dict[str, Any]:
+    """Measure one model on one file."""
+    bench = Bench(path, model)
+    runs = [bench.first_picture() for _ in range(tries + 1)][1:]  # the first one loads the model
+    bench.idle()
+    bench.viewer.scene.camera.zoom = 1.0
+    bench.dock.show_only("Error")
+    rows, columns = part_in_view(bench.viewer, bench.dock.raw_layer)
+    qualities = [bench.moved("quality", 40 + 5 * n) for n in range(tries)]
+    headrooms = [bench.moved("headroom", n / tries) for n in range(tries)]
+    bench.idle()
+    whole = median(run[1] for run in runs)
+    cancels = [bench.cancelled(whole * (n + 0.5) / tries) for n in range(tries)]
+    waits = [run[2] for run in (*runs, *qualities, *headrooms)]
+    bench.viewer.close()
+    return {
+        "file": path.name,
+        "model": model,
+        "tries": tries,
+        "view_megapixels": (rows.stop - rows.start) * (columns.stop - columns.start) / 1e6,
+        "first_picture": median(run[0] for run in runs),
+        "whole_run": whole,
+        "quality_first_tile": median(each[0] for each in qualities),
+        "quality_whole_view": median(each[1] for each in qualities),
+        "headroom_first_tile": median(each[0] for each in headrooms),
+        "headroom_whole_view": median(each[1] for each in headrooms),
+        "cancel": median(cancels),
+        "cancel_longest": max(cancels),
+        "longest_wait": median(waits),
+        "longest_wait_of_all": max(waits),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("raw", type=Path)
+    parser.add_argument("--models", nargs="+", default=["physics", "universal"])
+    parser.add_argument("--tries", type=int, default=10)
+    parser.add_argument("-o", "--output", type=Path)
+    arguments = parser.parse_args()
+    rows = []
+    for model in arguments.models:
+        row = measure(arguments.raw, model, arguments.tries)
+        rows.append(row)
+        for name, value in row.items():
+            print(f"{name:22} {f'{value:.3f}' if isinstance(value, float) else value}", flush=True)
+    result = {"cores": os.cpu_count(), "python": platform.python_version(), "rows": rows}
+    if arguments.output is not None:
+        arguments.output.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
