@@ -9,67 +9,24 @@ napari's own settings are neither read nor written.
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Callable
+import argparse
 from pathlib import Path
 
-os.environ.setdefault("QT_QPA_PLATFORM", "xcb")
-os.environ["NAPARI_CONFIG"] = ""
-
-import napari
-from qtpy.QtCore import QCoreApplication
-from qtpy.QtWidgets import QApplication
-
-from napari_invisp.samples import sample_path
-from napari_invisp.viewer.commands import dock
-from napari_invisp.viewer.docks.render import RenderDock
-from napari_invisp.viewer.layers import Kind
+from screenshots.scenes import SCENES
+from screenshots.stage import save
 
 IMAGES = Path(__file__).parent / "images"
-SIZE = (1500, 950)
-QUALITY = 90
-LIMIT_S = 300
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Let the window work until a condition holds."""
-    deadline = time.monotonic() + LIMIT_S
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError("the window did not get there in time")
-        QApplication.processEvents()
-        time.sleep(0.01)
-
-
-def settle() -> None:
-    """Let pending draws and deferred events happen."""
-    for _ in range(20):
-        QCoreApplication.processEvents()
-        time.sleep(0.02)
 
 
 def main() -> None:
-    IMAGES.mkdir(exist_ok=True)
-    viewer = napari.Viewer(title="napari-invisp", show_welcome_screen=False)
-    viewer.window.resize(*SIZE)
-    viewer.open(sample_path(), plugin="napari-invisp")
-    widget: RenderDock = dock(viewer)
-    widget.controls["quality"].value = QUALITY
-    widget.render_raw()
-    wait_until(lambda: not widget.running)
-    for kind in (Kind.ERROR, Kind.RECOVERED, Kind.DECODED, Kind.RENDERED):
-        viewer.layers[f"dog {kind}"].visible = True
-    viewer.layers["dog"].visible = False
-    for layer in viewer.layers:
-        layer.name_overlay.visible = True
-    viewer.canvas.grid.enabled = True
-    viewer.canvas.grid.stride = -1  # the topmost layer first
-    settle()
-    viewer.reset_view()
-    settle()
-    viewer.screenshot(IMAGES / "main-window.png", canvas_only=False, flash=False)
-    viewer.close()
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--only", nargs="+", metavar="NAME", choices=SCENES, default=SCENES)
+    parser.add_argument("-o", "--output", type=Path, default=IMAGES, help="folder to save in")
+    arguments = parser.parse_args()
+    arguments.output.mkdir(exist_ok=True)
+    for name in arguments.only:
+        size = save(SCENES[name](), arguments.output / name)
+        print(f"{name}: {size:,} bytes", flush=True)
 
 
 if __name__ == "__main__":

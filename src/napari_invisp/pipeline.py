@@ -142,6 +142,8 @@ class Pipeline:
         Tells before each tile what the user looks at, which is worked on first.
     arrived
         Called with each tile of sRGB, and of the recovered mosaic, as soon as it is there.
+    largest_tile
+        Side of the largest tile that a model may choose, where somebody waits for each.
 
     Raises
     ------
@@ -160,11 +162,13 @@ class Pipeline:
         notify: Callable[[str], None] | None = None,
         focus: Focus | None = None,
         arrived: Arrived | None = None,
+        largest_tile: int | None = None,
     ) -> None:
         self.settings = settings if settings is not None else RenderSettings()
         self._watcher = Watcher(progress, cancelled, focus)
         self._notify = notify or (lambda sentence: None)
         self._arrived = arrived or (lambda stage, tile, pixels: None)
+        self._largest_tile = largest_tile
         self._loaded: dict[str, InvertibleISP] = {}
 
     # -- RAW → sRGB ---------------------------------------------------------------------------
@@ -410,7 +414,8 @@ class Pipeline:
         work: Callable[[Tile], None],
     ) -> None:
         """Work through a frame in tiles."""
-        pieces = tiles(record.height, record.width, settings.tile or model.tile, halo, model.grid)
+        side = settings.tile or min(model.tile, self._largest_tile or model.tile)
+        pieces = tiles(record.height, record.width, side, halo, model.grid)
         # Whole tiles at once use the cores better than each operation spread over them. Networks
         # take much memory for a tile.
         threads = torch.get_num_threads()

@@ -5,7 +5,7 @@ from pathlib import Path
 import yaml
 from napari._app_model.constants._menus import is_menu_contributable
 from npe2 import PluginManifest
-from npe2.manifest.contributions import ContributionPoints
+from npe2.manifest.contributions import ContributionPoints, MenuCommand
 from npe2.manifest.utils import import_python_name
 
 import napari_invisp
@@ -45,9 +45,15 @@ def test_menu_entries_are_shown() -> None:
     """napari ignores entries of menus that are not open to plugins."""
     contributions = PluginManifest.from_file(FILE).contributions
     known = {command.id for command in contributions.commands}
+    submenus = {submenu.id for submenu in contributions.submenus}
+    reached = set()
     for menu, items in contributions.menus.items():
         assert is_menu_contributable(menu), menu
-        assert {item.command for item in items} <= known
+        assert menu.startswith("napari/") or menu in submenus
+        commands = {item.command for item in items if isinstance(item, MenuCommand)}
+        assert commands <= known
+        reached |= {item.submenu for item in items if not isinstance(item, MenuCommand)}
+    assert reached == submenus
 
 
 def test_the_manifest_is_found_at_the_top_of_the_repository() -> None:

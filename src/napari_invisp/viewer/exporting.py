@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -84,10 +84,12 @@ class Format:
 _RAW = (*MOSAICS, *RAW_PICTURES)
 _ALL = (*_RAW, *SRGB, *MAPS)
 
+DNG = Format("DNG, the RAW", ".dng", _RAW, write_dng_layer)
+JPEG = Format("JPEG that holds its RAW", ".jpg", (Kind.RENDERED,), write_jpeg_layer)
 #: What a layer can be exported to; what suits most people comes first.
 FORMATS = (
-    Format("DNG, the RAW", ".dng", _RAW, write_dng_layer),
-    Format("JPEG that holds its RAW", ".jpg", (Kind.RENDERED,), write_jpeg_layer),
+    DNG,
+    JPEG,
     Format("PNG with colour bar", ".png", MAPS, write_map_layer),
     Format("16-bit TIFF", ".tif", (*_RAW, *SRGB), write_tiff_layer),
     Format("float32 TIFF, linear", ".tif", _ALL, write_float_tiff_layer),
@@ -121,10 +123,15 @@ def export_layer(viewer: Viewer) -> None:
     elif facts_of(layer).get(PARTIAL):
         show_error(_unfinished(layer))
     else:
-        filters = {each.filter: each.suffix for each in formats}
-        path, chosen = _ask("Export layer", viewer, layer, layer.name, filters)
-        if path is not None:
-            export(viewer, layer, path, formats[[*filters].index(chosen)])
+        ask_and_export(viewer, layer, layer.name, formats)
+
+
+def ask_and_export(viewer: Viewer, layer: Layer, name: str, formats: Sequence[Format]) -> None:
+    """Ask for a file of one of some formats, proposing a name, and write a layer to it."""
+    filters = {each.filter: each.suffix for each in formats}
+    path, chosen = _ask("Save", viewer, layer, name, filters)
+    if path is not None:
+        export(viewer, layer, path, formats[[*filters].index(chosen)])
 
 
 def export(viewer: Viewer, layer: Layer, path: Path, chosen: Format) -> Runner:

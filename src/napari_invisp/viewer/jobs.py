@@ -55,6 +55,8 @@ from napari_invisp.viewer.layers import (
 )
 from napari_invisp.zoo import MODELS
 
+# Larger tiles are faster, but to cancel would take longer than people wait.
+_LARGEST_TILE = 512
 # What takes no longer, in seconds, is shown when all of it is there: to draw takes time, too.
 _AT_ONCE = 0.3
 
@@ -185,13 +187,6 @@ class Result:
 
     layers: list[LayerData]
     frames: Frames = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Saved:
-    """A file was written to ``path``."""
-
-    path: Path
 
 
 @dataclass(frozen=True, eq=False)
@@ -493,31 +488,6 @@ def _recover_file(path: Path, settings: RenderSettings, report: Callbacks) -> It
     yield Result(frames.layers(kinds, facts, partial=False) + picture, frames)
 
 
-def save(
-    write: Callable[[str, Any, dict[str, Any]], list[str]],
-    path: Path,
-    layer: LayerData,
-    report: Callbacks,
-) -> Iterator[Saved]:
-    """Write a layer to a file.
-
-    Parameters
-    ----------
-    write
-        One of :mod:`~napari_invisp.viewer.writers`.
-    path
-        The file to write or replace.
-    layer
-        What to write.
-    report
-        Where to report to.
-    """
-    Watcher(report.progress, report.cancelled).step("saving", 0, 1)
-    data, arguments, _ = layer
-    write(str(path), data, arguments)
-    yield Saved(path)
-
-
 def _pipeline(
     settings: RenderSettings, report: Callbacks, frames: Frames | None = None
 ) -> Pipeline:
@@ -528,6 +498,7 @@ def _pipeline(
         notify=report.notify,
         focus=report.focus,
         arrived=frames.arrived if frames is not None else None,
+        largest_tile=_LARGEST_TILE,
     )
 
 

@@ -16,7 +16,6 @@ from napari.layers import Layer
 from napari.utils.notifications import (
     notification_manager,
     show_error,
-    show_info,
     show_warning,
 )
 from qtpy.compat import isalive
@@ -47,6 +46,7 @@ from napari_invisp.viewer.layers import (
     find_layer,
     raw_of,
 )
+from napari_invisp.viewer.thumbnails import show_thumbnail
 from napari_invisp.viewer.view import part_in_view
 from napari_invisp.viewer.worker import Runner, Work
 
@@ -215,15 +215,6 @@ class Runs(QObject):
         """Recover the RAW of JPEG files."""
         self._start(Run.FILES, partial(jobs.recover_files, paths, settings), None)
 
-    def save(
-        self,
-        write: Callable[[str, Any, dict[str, Any]], list[str]],
-        path: Path,
-        layer: LayerData,
-    ) -> None:
-        """Write a layer to a file."""
-        self._start(Run.FILES, partial(jobs.save, write, path, layer), None)
-
     def afterwards(self, action: Callable[[], None]) -> None:
         """Do something when the present run is over; at once if there is none."""
         if self.running:
@@ -317,7 +308,7 @@ class Runs(QObject):
 
     def _on_produced(
         self,
-        result: jobs.Result | jobs.Glimpse | jobs.Figures | RatePoint | jobs.Saved | InvispError,
+        result: jobs.Result | jobs.Glimpse | jobs.Figures | RatePoint | InvispError,
     ) -> None:
         match result:
             case jobs.Result():
@@ -333,8 +324,6 @@ class Runs(QObject):
                 self.moved.emit(result)
             case RatePoint():
                 self._add_point(result)
-            case jobs.Saved():
-                show_info(f"saved {result.path}")
             case InvispError():
                 show_error(str(result))
 
@@ -473,5 +462,8 @@ class Runs(QObject):
         painted = [frames[kind].levels[0] for kind in Kind if kind in RESULTS]
         for layer in list(self._viewer.layers):
             if layer.multiscale and any(layer.data[0] is each for each in painted):
-                layer.refresh(data_displayed=False, highlight=False, extent=False)
+                if layer.visible:
+                    layer.refresh(data_displayed=False, highlight=False, extent=False)
+                else:
+                    show_thumbnail(layer)
                 layer.events.data(value=layer.data)

@@ -479,6 +479,7 @@ def test_defects_reach_naparis_own_handler(
 
 
 def test_jpeg_and_dng_are_saved(
+    qtbot: QtBot,
     viewer: ViewerModel,
     widget: RenderDock,
     finish: Callable[[], None],
@@ -488,7 +489,7 @@ def test_jpeg_and_dng_are_saved(
 ) -> None:
     proposals: list[str] = []
 
-    def ask(_parent: object, _title: str, proposal: str, _filters: str) -> tuple[str, str]:
+    def ask(_parent: object, _title: str, proposal: str, *_: object) -> tuple[str, str]:
         proposals.append(proposal)
         return proposal, ""
 
@@ -499,9 +500,9 @@ def test_jpeg_and_dng_are_saved(
     widget.render_raw()
     finish()
     widget.save_jpeg_button.click()
-    finish()
+    qtbot.waitUntil(lambda: len(said) == 1, timeout=20_000)
     widget.save_dng_button.click()
-    finish()
+    qtbot.waitUntil(lambda: len(said) == 2, timeout=20_000)
     jpeg = dng.with_suffix(".jpg")
     assert proposals == [str(jpeg), str(dng)]
     assert said == [f"info: saved {jpeg}", f"info: saved {dng}"]

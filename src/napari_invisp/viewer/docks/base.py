@@ -10,7 +10,7 @@ import napari.viewer
 from napari.plugins import menu_item_template
 from napari.settings import get_settings
 from napari.utils.notifications import notification_manager, show_error
-from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtCore import QEvent, QSize, Qt, QTimer
 from qtpy.QtWidgets import (
     QDockWidget,
     QLabel,
@@ -29,16 +29,16 @@ from napari_invisp.viewer.provenance import recall_layer
 #: What napari's menus call the plugin.
 PLUGIN_TITLE = "InvISP"
 
-# Least width of a dock in pixels, so that its title can be read.
-_WIDTH = 350
+# Widths of a dock in pixels: the least, so that nothing is cut off, and what it asks for.
+_WIDTH, _GOOD_WIDTH = 375, 400
 
 
 class Dock(QWidget):
     """A widget that works on a viewer's layers, and lets go of them when it is closed.
 
-    Docks that share a side of the window lie there as tabs, strips beside them. As long as a viewer has a dock, the
-    keys of :mod:`~napari_invisp.viewer.shortcuts` work in it, and layers that are opened from
-    files that this program wrote know what they are.
+    Docks that share a side of the window lie there as tabs, strips beside them. As long as a
+    viewer has a dock, the keys of :mod:`~napari_invisp.viewer.shortcuts` work in it, and layers
+    that are opened from files that this program wrote know what they are.
 
     Attributes
     ----------
@@ -123,8 +123,12 @@ class Dock(QWidget):
                 shortcuts.unbind(self._viewer)
                 self._viewer.layers.events.inserted.disconnect(_on_inserted)
 
+    def sizeHint(self) -> QSize:  # noqa: N802
+        """Leave to the canvas what the dock has no need of."""
+        return QSize(_GOOD_WIDTH, super().sizeHint().height())
+
     def event(self, event: QEvent | None) -> bool:
-        """Find a place when shown; let go for good when closed, by being taken out of the window."""
+        """Find a place when shown; let go for good when closed, when napari unparents it."""
         handled: bool = super().event(event)
         if event is None:
             return handled
@@ -154,6 +158,7 @@ class Dock(QWidget):
 
     def _join(self, window: QMainWindow, docked: QDockWidget) -> None:
         area = window.dockWidgetArea(docked)
+        heights = {docked: min(self.contents.sizeHint().height(), window.height() // 3)}
         for other in window.findChildren(QDockWidget):
             widget = other.widget()
             if widget is self or not isinstance(widget, Dock) or other.isFloating():
@@ -161,13 +166,13 @@ class Dock(QWidget):
             if window.dockWidgetArea(other) != area:
                 continue
             if self.strip or widget.strip:
+                heights[other] = other.height()
                 window.splitDockWidget(other, docked, Qt.Orientation.Vertical)
             else:
                 window.tabifyDockWidget(other, docked)
                 break
         if area == Qt.DockWidgetArea.BottomDockWidgetArea:
-            height = min(self.contents.sizeHint().height(), window.height() // 3)
-            window.resizeDocks([docked], [height], Qt.Orientation.Vertical)
+            window.resizeDocks([*heights], [*heights.values()], Qt.Orientation.Vertical)
 
     def _stay_if_behind(self) -> None:
         """Come forward where napari's menu would hide what is open, but not seen."""

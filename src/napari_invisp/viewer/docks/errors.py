@@ -409,7 +409,8 @@ class ErrorMapsDock(Dock):
     def _on_painted(self, result: Painted | Summary) -> None:
         if isinstance(result, Summary):
             self._show_figures("frame", result)
-            if self.pair is not None and _is_whole(part_in_view(self._viewer, self.pair[0]), self.pair[0]):
+            first = self.pair[0] if self.pair is not None else None
+            if first is not None and _is_whole(part_in_view(self._viewer, first), first):
                 self._show_figures("view", result)
             return
         pair, job, layer = self.pair, self._job, self.map_layer
@@ -476,7 +477,8 @@ class ErrorMapsDock(Dock):
             same = candidate is not None and layer.extent.data.tolist() == (
                 candidate.extent.data.tolist()
             )
-            if same and KIND not in facts_of(layer):  # as it was stored, and to be turned as that is
+            # As it was stored, and to be turned as that is.
+            if same and KIND not in facts_of(layer):
                 layer.affine = candidate.affine
             self._viewer.add_layer(layer)
             added.append(layer)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QMouseEvent, QResizeEvent
 from qtpy.QtWidgets import QBoxLayout, QWidget
 
@@ -70,10 +70,6 @@ class HistogramPlot(Plot):
         #: Those that show the same range, this one among them.
         self.linked = [self]
         self.getViewBox().sigRangeChangedManually.connect(self._on_zoomed)
-
-    def sizeHint(self) -> QSize:  # noqa: N802
-        """Leave room for the other plots."""
-        return QSize(super().sizeHint().width(), _HEIGHT)
 
     def show_histogram(self, histogram: Histogram, axis: str, log: bool) -> None:
         """Draw the counts."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pyqtgraph as pg
+from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QSizePolicy
 
 from napari_invisp.viewer.controls import named
@@ -30,6 +31,7 @@ class Plot(pg.PlotWidget):
     def __init__(self, name: str, height: int, **axes: Any) -> None:
         super().__init__(background=BACKGROUND, axisItems=axes)
         named(self, name, "scroll or drag to zoom, double-click to see all")
+        self._height = height
         self.setMinimumHeight(height)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.setFrameShape(self.Shape.NoFrame)
@@ -42,3 +44,7 @@ class Plot(pg.PlotWidget):
             self.getAxis(side).setTextPen(TEXT)
             # A factor in the label would be read as part of the unit.
             self.getAxis(side).enableAutoSIPrefix(False)
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        """Leave room for other parts of the dock."""
+        return QSize(super().sizeHint().width(), self._height)

@@ -7,6 +7,7 @@ from typing import Any
 import napari.viewer
 import pyqtgraph as pg
 from napari.layers import Layer
+from qtpy.compat import isalive
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QTableWidget, QTableWidgetItem
 
@@ -98,7 +99,7 @@ class RateDock(Dock):
 
     @property
     def _raw(self) -> Layer | None:
-        return self._render.raw_layer
+        return self._render.raw_layer if isalive(self._render) else None
 
     def _curves(self) -> RateCurves:
         return self._render.runs.curves(self._raw) if self._raw is not None else RateCurves()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from napari_invisp.sensor.record import RawRecord
 from napari_invisp.viewer.controls import Controls, named
 from napari_invisp.viewer.docks.base import Dock, button, label
 from napari_invisp.viewer.docks.figures import FiguresPanel
+from napari_invisp.viewer.exporting import DNG, JPEG, Format, ask_and_export
 from napari_invisp.viewer.jobs import Figures
 from napari_invisp.viewer.layers import (
     FIGURES,
@@ -37,7 +38,6 @@ from napari_invisp.viewer.layers import (
     MOSAICS,
     ORIGINAL,
     RENDERING,
-    SOURCE,
     Kind,
     base_name,
     facts_of,
@@ -46,7 +46,6 @@ from napari_invisp.viewer.layers import (
 )
 from napari_invisp.viewer.preferences import default_settings, on_change
 from napari_invisp.viewer.runs import Run, Runs
-from napari_invisp.viewer.writers import write_dng_layer, write_jpeg_layer
 
 _JPEG_FILTER = f"JPEG files ({' '.join(f'*{suffix}' for suffix in JPEG_SUFFIXES)})"
 
@@ -384,28 +383,15 @@ class RenderDock(Dock):
         return jpeg_path_of(active) if active is not None else None
 
     def _save_jpeg(self) -> None:
-        self._save(write_jpeg_layer, ".jpg", _JPEG_FILTER, Kind.RENDERED)
+        self._save(Kind.RENDERED, JPEG)
 
     def _save_dng(self) -> None:
-        self._save(write_dng_layer, ".dng", "DNG files (*.dng)", Kind.RECOVERED_MOSAIC)
+        self._save(Kind.RECOVERED_MOSAIC, DNG)
 
-    def _save(
-        self,
-        write: Callable[[str, Any, dict[str, Any]], list[str]],
-        suffix: str,
-        filters: str,
-        kind: Kind,
-    ) -> None:
+    def _save(self, kind: Kind, chosen: Format) -> None:
         layer = self._result_layer(kind)
-        if layer is None or self.raw_layer is None:
-            return
-        source = facts_of(self.raw_layer).get(SOURCE) or self.raw_layer.source.path
-        folder = Path(source).parent if source else Path.cwd()
-        proposal = folder / f"{base_name(self.raw_layer)}{suffix}"
-        name, _ = QFileDialog.getSaveFileName(self, "Save", str(proposal), filters)
-        if name:
-            path = Path(name) if Path(name).suffix else Path(name + suffix)
-            self.runs.save(write, path, layer.as_layer_data_tuple())
+        if layer is not None and self.raw_layer is not None:
+            ask_and_export(self._viewer, layer, base_name(self.raw_layer), [chosen])
 
     # -- looks ---------------------------------------------------------------------------------
 
