@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import convolve
 
 from napari_invisp.errors import Cancelled
-from napari_invisp.tiling import Tile, Watcher, tiles
+from napari_invisp.tiling import Tile, Watcher, tiles, tiles_of
 
 lengths = st.integers(2, 90)
 
@@ -140,3 +140,46 @@ def test_a_run_can_be_stopped_at_its_end() -> None:
     watcher = Watcher(lambda stage, now, total: done.append(now), lambda: done[-1] == 9)
     with pytest.raises(Cancelled):
         watcher.through("rendering", PIECES, lambda tile: None)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_what_is_looked_at_comes_first(workers: int) -> None:
+    pieces = tiles(100, 100, 10, 0)
+    looked_at = [(slice(70, 90), slice(20, 30))]
+    done: list[Tile] = []
+
+    def work(tile: Tile) -> None:
+        done.append(tile)
+        if len(done) == 2:
+            looked_at[0] = slice(0, 10), slice(90, 100)
+
+    Watcher(focus=lambda: looked_at[0]).through("stage", pieces, work, workers)
+    assert sorted((t.rows.start, t.columns.start) for t in done) == sorted(
+        (t.rows.start, t.columns.start) for t in pieces
+    )
+    first = {(tile.rows.start, tile.columns.start) for tile in done[:2]}
+    assert first == {(70, 20), (80, 20)}
+    soon = [(tile.rows.start, tile.columns.start) for tile in done[2 : 3 + workers]]
+    assert (0, 90) in soon, "what is looked at now has to wait for no more than what is going on"
+
+
+def test_without_focus_tiles_come_in_reading_order() -> None:
+    pieces = tiles(40, 40, 10, 0)
+    done: list[Tile] = []
+    Watcher(focus=lambda: None).through("stage", pieces, done.append)
+    assert done == pieces
+
+
+@given(lengths, lengths, st.integers(0, 40), st.integers(0, 40), st.sampled_from((2, 16)))
+def test_a_part_is_covered_like_a_frame(
+    height: int, width: int, top: int, left: int, grid: int
+) -> None:
+    frame = slice(0, height), slice(0, width)
+    part = slice(min(top, height - 1), height), slice(min(left, width - 1), width)
+    covered = np.zeros((height, width), int)
+    for tile in tiles_of(part, frame, 24, 5, grid):
+        covered[tile.rows, tile.columns] += 1
+        assert tile.rows.start % grid == tile.columns.start % grid == 0
+        assert tile.outer_rows.stop == min(height, tile.outer_rows.stop)
+    assert (covered[part] == 1).all()
+    assert covered.max() == 1

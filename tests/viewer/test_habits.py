@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -348,7 +349,7 @@ def test_preferences_that_change_reach_an_open_dock(
     moved = RenderSettings(model=str(checkpoint), quality=75, subsampling="4:4:4")
     assert widget.controls.settings() == moved
     widget.reset_button.click()
-    assert widget.controls.settings() == moved.replace(subsampling="4:2:0")
+    assert widget.controls.settings() == replace(moved, subsampling="4:2:0")
     widget.detach()
     preferences.rendering.quality = 10
     heard = RenderDock(ViewerModel())

@@ -65,9 +65,7 @@ class Frames:
         self._paintings: dict[Kind, Painting] = {}
         for kind in (*RESULTS, Kind.JPEG):
             shape = record.mosaic.shape if kind in _MOSAIC else (*record.mosaic.shape, 3)
-            painting = Painting((found or {}).get(kind, []))
-            fits = painting.levels and painting.fits(shape, _dtype(kind))
-            self._paintings[kind] = painting if fits else Painting.blank(shape, _dtype(kind))
+            self._paintings[kind] = Painting.over((found or {}).get(kind), shape, _dtype(kind))
         #: The recovered RAW, as far as it is known.
         self.recovered = record.replace(mosaic=self[Kind.RECOVERED_MOSAIC].levels[0])
 

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 from napari_invisp.pictures import bilinear_codes
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.tiling import Part
-from napari_invisp.viewer.pyramids import halved, rebuild, shapes
+from napari_invisp.viewer.pyramids import Reduction, halved, rebuild, shapes
 
 # Bilinear interpolation looks at one site around.
 _REACH = 1
@@ -20,6 +20,13 @@ _REACH = 1
 
 class Painting:
     """A multiscale picture whose parts come one after the other, from any thread.
+
+    Parameters
+    ----------
+    levels
+        To be painted in place.
+    reduction
+        How a level is made of the one before.
 
     Attributes
     ----------
@@ -29,15 +36,28 @@ class Painting:
         Whether something was painted that has not been shown yet; for whoever shows it to reset.
     """
 
-    def __init__(self, levels: Sequence[NDArray[Any]]) -> None:
+    def __init__(self, levels: Sequence[NDArray[Any]], reduction: Reduction = halved) -> None:
         self.levels = list(levels)
+        self._reduction = reduction
         self.fresh = False
         self._lock = Lock()
 
     @classmethod
-    def blank(cls, shape: tuple[int, ...], dtype: DTypeLike) -> Self:
+    def blank(cls, shape: tuple[int, ...], dtype: DTypeLike, reduction: Reduction = halved) -> Self:
         """Make a black one of this full size; it takes memory only where it is painted."""
-        return cls([np.zeros(each, dtype) for each in shapes(shape)])
+        return cls([np.zeros(each, dtype) for each in shapes(shape)], reduction)
+
+    @classmethod
+    def over(
+        cls,
+        levels: Sequence[NDArray[Any]] | None,
+        shape: tuple[int, ...],
+        dtype: DTypeLike,
+        reduction: Reduction = halved,
+    ) -> Self:
+        """Paint over these levels if they fit, else make a blank one."""
+        painting = cls(levels or (), reduction)
+        return painting if painting.fits(shape, dtype) else cls.blank(shape, dtype, reduction)
 
     def fits(self, shape: tuple[int, ...], dtype: DTypeLike) -> bool:
         """Tell whether a picture of this full size and type can be painted into it."""
@@ -57,7 +77,7 @@ class Painting:
         """
         with self._lock:
             self.levels[0][part] = pixels
-            rebuild(self.levels, *part)
+            rebuild(self.levels, *part, self._reduction)
             self.fresh = True
 
     def sketch(self, pixels: NDArray[Any], factor: int) -> None:

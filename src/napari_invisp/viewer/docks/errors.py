@@ -30,8 +30,6 @@ from napari_invisp.settings import ErrorMapSettings
 from napari_invisp.viewer.controls import Form, named
 from napari_invisp.viewer.docks.base import Dock, button, label, report_failure
 from napari_invisp.viewer.error_layers import (
-    Job,
-    Painted,
     comparable,
     default_pair,
     dress,
@@ -41,10 +39,9 @@ from napari_invisp.viewer.error_layers import (
     map_layer,
     marks_layer,
     pair_of,
-    read_frame,
     stretch,
-    summed_up,
 )
+from napari_invisp.viewer.error_work import Job, Painted, read_frame, summed_up
 from napari_invisp.viewer.layers import KIND, MAP, PARTIAL, LayerData, facts_of, raw_of
 from napari_invisp.viewer.view import part_in_view
 from napari_invisp.viewer.worker import Runner
