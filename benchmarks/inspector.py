@@ -2,7 +2,7 @@
 
 Run it under an X server, a virtual one will do::
 
-    xvfb-run -a -s "-screen 0 1920x1200x24" python benchmarks/inspector.py RAW -o results/inspector.json
+    xvfb-run -a -s "-screen 0 1920x1200x24" python benchmarks/inspector.py RAW -o RESULT.json
 
 - first picture: from the click on Render until a picture of all that is in view has been drawn;
 - first tile, whole view: from moving the quality or headroom slider, at 1:1 zoom with the error map
@@ -31,9 +31,9 @@ os.environ["NAPARI_CONFIG"] = ""
 import napari
 from qtpy.QtCore import QEventLoop, QTimer
 
-from napari_invisp.viewer import jobs
 from napari_invisp.viewer.commands import dock
 from napari_invisp.viewer.docks.render import RenderDock
+from napari_invisp.viewer.following import Glimpse
 from napari_invisp.viewer.layers import ORIGINAL, facts_of
 from napari_invisp.viewer.view import part_in_view
 
@@ -143,7 +143,7 @@ class Bench:
         glimpses: list[float] = []
 
         def note(result: object) -> None:
-            if isinstance(result, jobs.Glimpse):
+            if isinstance(result, Glimpse):
                 self.drawn()
                 glimpses.append(time.perf_counter())
 

@@ -35,7 +35,7 @@ Scene = Callable[[], Picture]
 #: Every scene, by the name of its picture.
 SCENES: dict[str, Scene] = {}
 # The eye of the dog, in rows and columns.
-EYE = (390, 700)
+EYE = (420, 743)
 
 
 def scene(picture: str) -> Callable[[Scene], Scene]:
@@ -71,13 +71,19 @@ def results() -> Picture:
         widget.controls["tile"].value = 64
         stage.look_at(*EYE, 2)
         taken: list[Picture] = []
+        shown: list[str] = []
 
         def look(what: str, done: int, total: int) -> None:
-            if what == "recovering" and not taken:
+            if what != "recovering":
+                return
+            if "Error" not in shown:
+                shown.append("Error")
                 widget.show_only("Error")
-                if 3 * done > total:
-                    stage.viewer.reset_view()
-                    taken.append(stage.shot())
+            elif 12 * done > total and "more" not in shown:
+                shown.append("more")
+                stage.look_at(*EYE, 1)
+            elif 6 * done > total and not taken:
+                taken.append(stage.shot())
 
         widget.runs.progressed.connect(look)
         widget.render_button.click()
@@ -129,6 +135,7 @@ def _error_map(stage: Stage, **settings: object) -> ErrorMapsDock:
 def signed_error() -> Picture:
     with Stage() as stage:
         stage.rendered()
+        stage.look_at(*EYE, 2)
         _error_map(stage, metric="E")
         return stage.shot()
 
@@ -145,7 +152,7 @@ def threshold() -> Picture:
 @scene("tour-colour-difference.jpg")
 def colour_difference() -> Picture:
     with Stage() as stage:
-        stage.rendered(50)
+        stage.rendered()
         widget = stage.dock(ErrorMapsDock)
         widget.pick(stage.layer(Kind.RENDERED), stage.layer(Kind.DECODED))
         _error_map(stage, metric="ΔE2000")
@@ -170,7 +177,8 @@ def readout() -> Picture:
         stage.rendered().show_only("Original")
         stage.dock(ReadoutDock)
         stage.look_at(*EYE, 20)
-        return with_pointer(stage.shot(), stage.point_at(EYE[0] + 6, EYE[1] + 8))
+        at = stage.point_at(EYE[0] + 6, EYE[1] + 8)
+        return with_pointer(stage.shot(), at)
 
 
 @contextmanager
@@ -251,6 +259,7 @@ def batch() -> Picture:
         widget.add([whole, left, path, other])
         widget.start_button.click()
         stage.until(lambda: not widget.running)
+        stage.viewer.reset_view()
         stage.settle()
         return stage.shot()
 

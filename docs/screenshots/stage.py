@@ -19,8 +19,9 @@ import numpy as np
 from napari.layers import Layer
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
-from qtpy.QtGui import QImage, QMouseEvent
+from qtpy.QtCore import QPoint
+from qtpy.QtGui import QImage
+from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_invisp.files import write_bytes_atomic
@@ -37,7 +38,7 @@ LIMIT_S = 300
 LARGEST_BYTES = 250_000
 _ARROW = ((0, 0), (0, 17), (4, 13), (7, 20), (10, 19), (7, 12), (12, 12))
 # Of JPEG files: the best that makes them small enough is taken.
-QUALITIES = range(90, 50, -4)
+QUALITIES = range(90, 40, -4)
 
 
 class Stage:
@@ -110,16 +111,9 @@ class Stage:
         camera, canvas = self.viewer.scene.camera, self.viewer.window._qt_viewer.canvas.native
         offset = (np.asarray((column, row)) - camera.center[:-3:-1]) * camera.zoom
         at = QPoint(*(np.asarray((canvas.width(), canvas.height())) / 2 + offset).astype(int))
-        move = QMouseEvent(
-            QEvent.Type.MouseMove,
-            QPointF(at),
-            QPointF(canvas.mapToGlobal(at)),
-            Qt.MouseButton.NoButton,
-            Qt.MouseButton.NoButton,
-            Qt.KeyboardModifier.NoModifier,
-        )
-        QApplication.sendEvent(canvas, move)
-        self.settle()
+        for step in (QPoint(2, 2), QPoint(0, 0)):
+            QTest.mouseMove(canvas, at + step)
+            self.settle()
         inside = canvas.mapTo(self.viewer.window._qt_window, at)
         return inside.x(), inside.y()
 

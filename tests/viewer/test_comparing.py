@@ -16,6 +16,8 @@ from napari_invisp.viewer.comparing import Comparison, Mode
 A, B = "scene", "scene recovered RAW (bilinear)"
 # On a model without a window.
 MODES = (Mode.BLINK, Mode.SIDE_BY_SIDE)
+# Of a layer's name on the canvas, what a comparison changes.
+NAME = ("visible", "position", "font_size")
 
 
 @pytest.fixture
@@ -44,7 +46,8 @@ def pair(viewer: ViewerModel) -> tuple[Image, Image]:
 def looks(viewer: ViewerModel) -> dict[str, object]:
     """All that a comparison may change, and has to put back."""
     layers = {
-        x.name: (x.visible, x.name_overlay.visible, x.name_overlay.position) for x in viewer.layers
+        x.name: (x.visible, *(getattr(x.name_overlay, what) for what in NAME))
+        for x in viewer.layers
     }
     camera, grid = viewer.scene.camera, viewer.canvas.grid
     return layers | {

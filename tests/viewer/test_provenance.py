@@ -7,13 +7,13 @@ import pytest
 from napari.components import ViewerModel
 from PIL import Image as Picture
 
+from napari_invisp.inspection.figures import Figures
 from napari_invisp.metrics import RawFidelity
 from napari_invisp.pipeline import Pipeline
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.settings import RenderSettings
 from napari_invisp.viewer.error_layers import comparable, frame_of
 from napari_invisp.viewer.exposure import response
-from napari_invisp.viewer.jobs import Figures
 from napari_invisp.viewer.layers import (
     FIGURES,
     HEADROOM,

@@ -14,6 +14,8 @@ from napari_invisp.settings import CompareSettings
 from napari_invisp.viewer.swiping import Swipe
 
 _GRID = ("stride", "shape", "spacing", "enabled")
+# Of the layers' names on the canvas, in points: half of it has room for the longest.
+_NAME_SIZE = 8.0
 
 
 class Mode(StrEnum):
@@ -118,6 +120,7 @@ class Comparison(QObject):
             _show(layer, layer in self._pair)
             layer.name_overlay.visible = layer in self._pair
         first.name_overlay.position = second.name_overlay.position = "top_left"
+        first.name_overlay.font_size = second.name_overlay.font_size = _NAME_SIZE
         if mode is Mode.SWIPE:
             upright = self._upright
             second.name_overlay.position = "top_right" if upright else "bottom_left"
@@ -237,7 +240,7 @@ class _Before:
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         self._viewer = viewer
-        self._layers: dict[Layer, tuple[bool, bool, Any]] = {}
+        self._layers: dict[Layer, tuple[bool, bool, Any, float]] = {}
         for layer in viewer.layers:
             self.remember(layer)
         self.grid = {name: getattr(viewer.canvas.grid, name) for name in _GRID}
@@ -247,7 +250,7 @@ class _Before:
     def remember(self, layer: Layer) -> None:
         """Note how a layer is shown."""
         name = layer.name_overlay
-        self._layers[layer] = layer.visible, name.visible, name.position
+        self._layers[layer] = layer.visible, name.visible, name.position, name.font_size
 
     def restore(self) -> None:
         """Show it again."""
@@ -256,10 +259,11 @@ class _Before:
         for name, value in self.grid.items():
             setattr(grid, name, value)
         # Those that were deleted too: others may still hold them.
-        for layer, (visible, named, position) in self._layers.items():
+        for layer, (visible, named, position, size) in self._layers.items():
             _show(layer, visible)
             layer.name_overlay.visible = named
             layer.name_overlay.position = position
+            layer.name_overlay.font_size = size
 
     def fit(self, pair: list[Layer]) -> None:
         """Bring the whole of two layers into view."""

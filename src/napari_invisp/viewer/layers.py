@@ -35,7 +35,7 @@ SOURCE = "source"
 ORIGINAL = "original"
 #: Of rendered sRGB: the :class:`~napari_invisp.pipeline.Rendering`.
 RENDERING = "rendering"
-#: Of rendered sRGB and of JPEG: the :class:`~napari_invisp.viewer.jobs.Figures` of the JPEG.
+#: Of rendered sRGB and of JPEG: the :class:`~napari_invisp.inspection.figures.Figures` of the JPEG.
 FIGURES = "figures"
 #: Of results: how they were made.
 MODEL, HEADROOM, QUALITY, SUBSAMPLING = "model", "headroom", "quality", "subsampling"

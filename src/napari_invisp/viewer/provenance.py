@@ -138,7 +138,7 @@ def _same_run(facts: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def plain_figures(figures: Any) -> dict[str, Figure]:
-    """Return the :class:`~.jobs.Figures` of a whole JPEG by name, without settings and unknowns.
+    """Return the figures of a whole JPEG by name, without settings and unknowns.
 
     Those of the RAW stand among the others.
     """

@@ -23,11 +23,14 @@ from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QWidget
 
 from napari_invisp.errors import InvispError
+from napari_invisp.inspection.figures import Figures
 from napari_invisp.inspection.rate import Line, RateCurves, RatePoint
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.settings import RenderSettings
 from napari_invisp.tiling import Part
 from napari_invisp.viewer import jobs
+from napari_invisp.viewer.bench import Bench, Result
+from napari_invisp.viewer.following import Glimpse, Moved, follow
 from napari_invisp.viewer.frames import RESULTS, Frames
 from napari_invisp.viewer.layers import (
     CURVES,
@@ -72,7 +75,7 @@ class Runs(QObject):
     """Runs jobs one at a time, and shows what they paint while they paint it.
 
     The layers are all the memory it has, besides what would take long to find again (see
-    :class:`~.jobs.Bench`): a rendered layer carries its rendering and figures in its metadata,
+    :class:`~.bench.Bench`): a rendered layer carries its rendering and figures in its metadata,
     results replace those that were made of the same RAW before, whatever their layers are called
     now, and a layer that is deleted is forgotten. A layer that is partial keeps the rendering that
     it showed before, from which a moved slider starts.
@@ -88,7 +91,7 @@ class Runs(QObject):
     changed
         Layers or figures have changed.
     moved
-        The :class:`~.jobs.Figures` of the part in view, while a slider is moved.
+        The figures of the part in view, while a slider is moved.
     measured
         A point was added to the curves of the RAW that is worked on.
 
@@ -116,10 +119,10 @@ class Runs(QObject):
         self._run: Run | None = None
         self._raw: Layer | None = None
         self._started = 0.0
-        self._bench: jobs.Bench | None = None
+        self._bench: Bench | None = None
         self._frames: Frames | None = None
         self._part: Part | None = None
-        self._moved: jobs.Moved | None = None
+        self._moved: Moved | None = None
         # What is to be done when the present run is over.
         self._next: Callable[[], None] | None = None
         self._waiting: deque[LayerData] = deque()
@@ -193,10 +196,10 @@ class Runs(QObject):
         rendering = self.fact(raw, RENDERING)
         if rendering is None or self._run is Run.FILES:
             return
-        self._moved = jobs.Moved(settings, part_in_view(self._viewer, raw))
+        self._moved = Moved(settings, part_in_view(self._viewer, raw))
         if self._run is not Run.LIVE:
             bench, frames = self._bench_of(rendering.record), self._frames_of(raw, rendering.record)
-            work = partial(jobs.live, self._newest, bench, frames, rendering)
+            work = partial(follow, self._newest, bench, frames, rendering)
             self._start(Run.LIVE, work, raw)
 
     def sweep(self, raw: Layer, settings: RenderSettings) -> None:
@@ -253,9 +256,9 @@ class Runs(QObject):
         curves: RateCurves = facts.setdefault(CURVES, RateCurves())
         return curves
 
-    def _bench_of(self, record: RawRecord) -> jobs.Bench:
+    def _bench_of(self, record: RawRecord) -> Bench:
         if self._bench is None or self._bench.record is not record:
-            self._bench = jobs.Bench(record)
+            self._bench = Bench(record)
         return self._bench
 
     def _frames_of(self, raw: Layer, record: RawRecord) -> Frames:
@@ -282,7 +285,7 @@ class Runs(QObject):
         self._timer.start(_LIVE_REFRESH_MS if run is Run.LIVE else _REFRESH_MS)
         self.began.emit()
 
-    def _newest(self) -> jobs.Moved:
+    def _newest(self) -> Moved:
         assert self._moved is not None
         return self._moved
 
@@ -308,18 +311,18 @@ class Runs(QObject):
 
     def _on_produced(
         self,
-        result: jobs.Result | jobs.Glimpse | jobs.Figures | RatePoint | InvispError,
+        result: Result | Glimpse | Figures | RatePoint | InvispError,
     ) -> None:
         match result:
-            case jobs.Result():
+            case Result():
                 self._frames = result.frames
                 self._waiting.extend(result.layers)
                 if not self._adder.isActive():
                     self._adder.start(0)
-            case jobs.Glimpse():
+            case Glimpse():
                 self._frames = result.frames
                 self._look()
-            case jobs.Figures():
+            case Figures():
                 self._look()
                 self.moved.emit(result)
             case RatePoint():

@@ -116,7 +116,7 @@ def draw_rate(axes: Axes, contents: Contents) -> None:
     axes.set_xlabel("bits a pixel; numbers: JPEG quality")
     axes.set_ylabel("RAW PSNR, dB")
     axes.margins(x=0.12)
-    axes.legend(loc="best", fontsize="small")
+    axes.legend(loc="lower right", fontsize="small")
 
 
 def _note(

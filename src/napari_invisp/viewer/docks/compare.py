@@ -46,7 +46,7 @@ from napari_invisp.viewer.swiping import canvas_lives
 _BLINK_KEY, _FLIP_KEY = key_of("blink"), key_of("flip")
 
 # As many letters of a layer's name fit into a picker.
-_NAME_LENGTH = 28
+_NAME_LENGTH = 40
 
 _HELP = {
     Mode.BLINK: f"show A and B in turns; key {_BLINK_KEY}",

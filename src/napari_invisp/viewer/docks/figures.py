@@ -5,10 +5,10 @@ from __future__ import annotations
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFormLayout, QGroupBox
 
+from napari_invisp.inspection.figures import Figures
 from napari_invisp.inspection.wording import decibels
 from napari_invisp.viewer.controls import named
 from napari_invisp.viewer.docks.base import label
-from napari_invisp.viewer.jobs import Figures
 
 _FIGURES = {
     "jpeg_bytes": ("JPEG file", "its size, with all that is needed to recover the RAW"),

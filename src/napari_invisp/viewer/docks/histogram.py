@@ -150,11 +150,11 @@ class HistogramDock(Dock):
         self.legend.setWordWrap(True)
 
         layout = self.contents
-        for widget in (self.form, self.title, self.note, self.plots, self.table, self.saturation):
+        layout.addWidget(self.form)
+        layout.addLayout(boxes)
+        for widget in (self.legend, self.title, self.note, self.plots, self.table, self.saturation):
             layout.addWidget(widget)
         layout.addWidget(self.copy_button)
-        layout.addLayout(boxes)
-        layout.addWidget(self.legend)
         layout.addStretch()
 
     def _connect(self) -> None:

@@ -36,6 +36,8 @@ class Plot(pg.PlotWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.setFrameShape(self.Shape.NoFrame)
         self.hideButtons()
+        # Axis names would lose what hangs below the line.
+        self.plotItem.layout.setContentsMargins(1, 1, 1, 5)
         self.setMenuEnabled(False)
         self.showGrid(x=True, y=True, alpha=0.15)
         self.getAxis("left").setWidth(_AXIS_WIDTH)

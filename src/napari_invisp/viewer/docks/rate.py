@@ -9,7 +9,8 @@ import pyqtgraph as pg
 from napari.layers import Layer
 from qtpy.compat import isalive
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QHBoxLayout, QTableWidget, QTableWidgetItem
+from qtpy.QtGui import QColor
+from qtpy.QtWidgets import QHBoxLayout, QHeaderView, QTableWidget, QTableWidgetItem
 
 from napari_invisp.inspection.rate import SWEEP, Line, RateCurves, RatePoint
 from napari_invisp.pipeline import Rendering
@@ -26,7 +27,8 @@ _PANELS = {
     "raw_psnr": ("RAW PSNR (dB)", "recovered against original RAW"),
     "rgb_psnr": ("RGB PSNR after JPEG (dB)", "decoded JPEG against LibRaw's after the same JPEG"),
 }
-_COLUMNS = ("curve", "quality", "bpp", "RAW PSNR", "RGB PSNR")
+_COLUMNS = ("quality", "bpp", "RAW PSNR", "RGB PSNR", "curve")
+_CURVE = _COLUMNS.index("curve")
 
 
 class RateDock(Dock):
@@ -66,10 +68,14 @@ class RateDock(Dock):
         self.note = label("rate.note", "")
         self.note.setWordWrap(True)
         self.table = QTableWidget(0, len(_COLUMNS))
-        named(self.table, "rate.table", "every JPEG that was measured")
+        named(self.table, "rate.table", "every JPEG that was measured; PSNR in dB")
         self.table.setHorizontalHeaderLabels(_COLUMNS)
         self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
-        self.table.verticalHeader().hide()  # type: ignore[union-attr]
+        across, down = self.table.horizontalHeader(), self.table.verticalHeader()
+        if across is not None and down is not None:
+            across.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+            across.setSectionResizeMode(_CURVE, QHeaderView.ResizeMode.Stretch)
+            down.hide()
         buttons = QHBoxLayout()
         buttons.setObjectName("napari-invisp.rate.buttons")
         buttons.addWidget(self.sweep_button)
@@ -140,22 +146,30 @@ class RateDock(Dock):
                     symbolBrush=None,
                     symbolPen=ring,
                 )
-        self._fill([(line, point) for line, points in curves for point in points], present)
+        self._fill(curves, present)
         self._refresh_buttons(curves)
 
-    def _fill(self, points: list[tuple[Line, RatePoint]], present: RatePoint | None) -> None:
-        self.table.setRowCount(len(points))
-        for row, (line, point) in enumerate(points):
+    def _fill(self, curves: RateCurves, present: RatePoint | None) -> None:
+        rows = [
+            (line, _COLOURS[n % len(_COLOURS)], point)
+            for n, (line, points) in enumerate(curves)
+            for point in points
+        ]
+        self.table.setRowCount(len(rows))
+        for row, (line, colour, point) in enumerate(rows):
             texts = (
-                str(line),
                 f"{point.quality}",
                 f"{point.bpp:.2f}",
-                f"{point.raw_psnr:.2f} dB",
-                f"{point.rgb_psnr:.2f} dB",
+                f"{point.raw_psnr:.2f}",
+                f"{point.rgb_psnr:.2f}",
+                str(line),
             )
             for column, text in enumerate(texts):
                 item = QTableWidgetItem(text)
-                if column:
+                if column == _CURVE:  # told by its colour where its name has no room
+                    item.setForeground(QColor(colour))
+                    item.setToolTip(text)
+                else:
                     item.setTextAlignment(
                         Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
                     )
@@ -163,7 +177,6 @@ class RateDock(Dock):
                 font.setBold(point == present)
                 item.setFont(font)
                 self.table.setItem(row, column, item)
-        self.table.resizeColumnsToContents()
 
     def _refresh_buttons(self, curves: RateCurves) -> None:
         rendering: Rendering | None = None

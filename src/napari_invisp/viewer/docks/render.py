@@ -24,13 +24,13 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_invisp.inspection.figures import Figures
 from napari_invisp.pipeline import Rendering
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.viewer.controls import Controls, named
 from napari_invisp.viewer.docks.base import Dock, button, label
 from napari_invisp.viewer.docks.figures import FiguresPanel
 from napari_invisp.viewer.exporting import DNG, JPEG, Format, ask_and_export
-from napari_invisp.viewer.jobs import Figures
 from napari_invisp.viewer.layers import (
     FIGURES,
     JPEG_SUFFIXES,
