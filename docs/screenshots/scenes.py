@@ -1,4 +1,4 @@
-"""What the pictures of the documentation show; each scene makes the picture that it is named after."""
+"""What the pictures of the documentation show: a scene a picture."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
-from qtpy.QtCore import QSize, Qt
-from qtpy.QtGui import QImage, QPainter
-from qtpy.QtPdf import QPdfDocument
-from qtpy.QtWidgets import QFileDialog, QListWidget, QMenuBar, QSlider
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QAction
+from qtpy.QtWidgets import QFileDialog, QListWidget, QMenu, QMenuBar, QSlider
 
 from napari_invisp.pipeline import Pipeline
 from napari_invisp.samples import sample_path
@@ -28,7 +27,7 @@ from napari_invisp.viewer.docks.readout import ReadoutDock
 from napari_invisp.viewer.docks.render import RenderDock
 from napari_invisp.viewer.exporting import export_report
 from napari_invisp.viewer.layers import Kind
-from screenshots.stage import Picture, Stage, of_image, with_pointer
+from screenshots.stage import Picture, Stage, of_image, of_pdf, with_pointer
 
 Scene = Callable[[], Picture]
 
@@ -156,6 +155,7 @@ def colour_difference() -> Picture:
         widget = stage.dock(ErrorMapsDock)
         widget.pick(stage.layer(Kind.RENDERED), stage.layer(Kind.DECODED))
         _error_map(stage, metric="ΔE2000")
+        stage.point_at(*EYE)
         return stage.shot()
 
 
@@ -275,7 +275,7 @@ def report() -> Picture:
             export_report(stage.viewer)
         stage.until(path.exists)
         stage.settle()
-        return _page(path)
+        return of_pdf(path)
 
 
 @contextmanager
@@ -286,19 +286,6 @@ def _answered(path: Path, kind: str) -> Iterator[None]:
         yield
     finally:
         QFileDialog.getSaveFileName = ask
-
-
-def _page(path: Path) -> Picture:
-    document = QPdfDocument(None)
-    document.load(str(path))
-    size = document.pagePointSize(0)
-    page = document.render(0, QSize(1000, round(1000 * size.height() / size.width())))
-    paper = QImage(page.size(), QImage.Format.Format_RGB32)
-    paper.fill(Qt.GlobalColor.white)
-    painter = QPainter(paper)
-    painter.drawImage(0, 0, page)
-    painter.end()
-    return of_image(paper)
 
 
 @scene("tour-preferences.png")
@@ -330,7 +317,7 @@ def menu() -> Picture:
     with Stage() as stage:
         stage.rendered()
         (bar,) = stage.viewer.window._qt_window.findChildren(QMenuBar)
-        opened = []
+        opened: list[QMenu] = []
         where = bar.mapToGlobal(bar.actionGeometry(_entry(bar, "Layers")).bottomLeft())
         for title in ("Layers", "Visualize", "Compare layers"):
             entry = _entry(opened[-1] if opened else bar, title)
@@ -346,5 +333,5 @@ def menu() -> Picture:
         return picture
 
 
-def _entry(menu, title):
+def _entry(menu: QMenu | QMenuBar, title: str) -> QAction:
     return next(each for each in menu.actions() if each.text().replace("&", "") == title)

@@ -19,8 +19,9 @@ import numpy as np
 from napari.layers import Layer
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-from qtpy.QtCore import QPoint
-from qtpy.QtGui import QImage
+from qtpy.QtCore import QPoint, QSize, Qt
+from qtpy.QtGui import QImage, QPainter
+from qtpy.QtPdf import QPdfDocument
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QWidget
 
@@ -86,14 +87,12 @@ class Stage:
 
     def idle(self, widget: RenderDock) -> None:
         """Wait until the whole frame is of one setting."""
-        runs = widget.runs
-        self.until(
-            lambda: not (
-                widget.running
-                or runs.busy
-                or (widget.raw_layer is not None and runs.partial(widget.raw_layer))
-            )
-        )
+
+        def busy() -> bool:
+            runs, raw = widget.runs, widget.raw_layer
+            return widget.running or runs.busy or (raw is not None and runs.partial(raw))
+
+        self.until(lambda: not busy())
         self.settle()
 
     def layer(self, name: str) -> Layer:
@@ -162,6 +161,20 @@ def of_image(image: QImage) -> Picture:
     bits.setsize(image.sizeInBytes())
     lines = np.frombuffer(bits, np.uint8).reshape(image.height(), image.bytesPerLine())
     return lines[:, : 3 * image.width()].reshape(image.height(), image.width(), 3).copy()
+
+
+def of_pdf(path: Path) -> Picture:
+    """Return the first page of a PDF file."""
+    document = QPdfDocument(None)
+    document.load(str(path))
+    size = document.pagePointSize(0)
+    page = document.render(0, QSize(1000, round(1000 * size.height() / size.width())))
+    paper = QImage(page.size(), QImage.Format.Format_RGB32)
+    paper.fill(Qt.GlobalColor.white)
+    painter = QPainter(paper)
+    painter.drawImage(0, 0, page)
+    painter.end()
+    return of_image(paper)
 
 
 def save(picture: Picture, path: Path) -> int:

@@ -130,3 +130,21 @@ def test_each_raw_has_its_own_curves(
     assert rows(dock) == []
     viewer.layers.selection.active = viewer.layers["scene"]
     assert len(rows(dock)) == 1
+
+
+def test_figures_are_not_pushed_out_of_sight(
+    viewer: ViewerModel, render: RenderDock, dock: RateDock, finish: Callable[[], None], dng: Path
+) -> None:
+    dock.resize(dock.sizeHint())
+    dock.show()
+    viewer.open(dng, plugin=PLUGIN)
+    render.render_raw()
+    finish()
+    header = dock.table.horizontalHeader()
+    assert header.length() <= dock.table.viewport().width()
+    assert dock.table.item(0, dock.table.columnCount() - 1).toolTip() == rows(dock)[0][-1]
+
+
+def test_plots_leave_the_canvas_its_room(dock: RateDock, render: RenderDock) -> None:
+    assert dock.sizeHint().width() == render.sizeHint().width() < 450
+    assert dock.contents.sizeHint().width() > 450

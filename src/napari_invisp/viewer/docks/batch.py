@@ -168,7 +168,9 @@ class BatchDock(Dock):
         self.bar.setFormat("%v of %m")
 
         left, right = QVBoxLayout(), QVBoxLayout()
-        left.addLayout(_row(self.add_button, self.remove_button, self.clear_button, self.csv_button))
+        left.addLayout(
+            _row(self.add_button, self.remove_button, self.clear_button, self.csv_button)
+        )
         left.addWidget(self.table, 1)
         right.addWidget(self.form)
         right.addLayout(_row(self.folder_button, self.folder_label))

@@ -71,6 +71,7 @@ class RateDock(Dock):
         named(self.table, "rate.table", "every JPEG that was measured; PSNR in dB")
         self.table.setHorizontalHeaderLabels(_COLUMNS)
         self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+        self.table.setWordWrap(False)
         across, down = self.table.horizontalHeader(), self.table.verticalHeader()
         if across is not None and down is not None:
             across.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
