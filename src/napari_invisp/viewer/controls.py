@@ -105,13 +105,18 @@ class Controls(QWidget):
             layout.addWidget(box)
         # Qt shows the containers; Python has to keep them.
         self._containers = [container for _, container in boxes]
-        rest = _Rest(self, [self[name].native for name in _LIVE])
-        rest.over.connect(self.rested)
+        self._rest = _Rest(self, [self[name].native for name in _LIVE])
+        self._rest.over.connect(self.rested)
         for name in _LIVE:
             self[name].changed.connect(self.moved.emit)
-            self[name].changed.connect(rest.restart)
+            self[name].changed.connect(self._rest.restart)
         for widget in self._widgets.values():
             widget.changed.connect(self.changed.emit)
+
+    @property
+    def moving(self) -> bool:
+        """Whether one of those that are followed has not come to rest yet."""
+        return self._rest.waiting
 
     def reset(self) -> None:
         """Put every control back to what it began with."""
@@ -210,6 +215,10 @@ class _Rest(QObject):
         self._timer.setSingleShot(True)
         self._timer.setInterval(_REST_MS)
         self._timer.timeout.connect(self._look)
+
+    @property
+    def waiting(self) -> bool:
+        return self._timer.isActive()
 
     def restart(self) -> None:
         self._timer.start()

@@ -46,6 +46,7 @@ from napari_invisp.viewer.layers import (
 )
 from napari_invisp.viewer.preferences import default_settings, on_change
 from napari_invisp.viewer.runs import Run, Runs
+from napari_invisp.viewer.thumbnails import show_thumbnail
 
 _JPEG_FILTER = f"JPEG files ({' '.join(f'*{suffix}' for suffix in JPEG_SUFFIXES)})"
 
@@ -272,7 +273,9 @@ class RenderDock(Dock):
         self.picker.reset_choices()
         self._refresh()
 
-    def _on_inserted(self, _: Any = None) -> None:
+    def _on_inserted(self, event: Any) -> None:
+        if KIND in facts_of(event.value) and not event.value.visible and event.value.multiscale:
+            show_thumbnail(event.value)
         self._list_raw()
         self._follow()
 
@@ -445,7 +448,7 @@ class RenderDock(Dock):
             changed = [self.controls[name].label.lower() for name in self._outdated(rendering)]
             if changed:
                 text = f"Render again to see the new {' and '.join(changed)}."
-        if not text and not self.running and self._partial():
+        if not text and not self.running and not self.controls.moving and self._partial():
             again = "Recover" if rendering is not None else "Render"
             text = f"The layers are of different settings in parts; press {again} to finish them."
         self.note.setText(text)
