@@ -33,9 +33,9 @@ from qtpy.QtCore import QEventLoop, QTimer
 
 from napari_invisp.viewer.commands import dock
 from napari_invisp.viewer.docks.render import RenderDock
-from napari_invisp.viewer.following import Glimpse
 from napari_invisp.viewer.layers import ORIGINAL, facts_of
-from napari_invisp.viewer.view import part_in_view
+from napari_invisp.viewer.layers.view import part_in_view
+from napari_invisp.viewer.work.following import Glimpse
 
 # Leaves about a megapixel for the canvas.
 SIZE = (1780, 1120)

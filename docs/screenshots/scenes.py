@@ -16,7 +16,7 @@ from napari_invisp.pipeline import Pipeline
 from napari_invisp.samples import sample_path
 from napari_invisp.sensor.dng import write_dng
 from napari_invisp.sensor.reading import read_raw
-from napari_invisp.viewer.comparing import Mode
+from napari_invisp.viewer.compare.comparing import Mode
 from napari_invisp.viewer.docks.batch import BatchDock
 from napari_invisp.viewer.docks.compare import CompareDock
 from napari_invisp.viewer.docks.errors import ErrorMapsDock
@@ -25,7 +25,7 @@ from napari_invisp.viewer.docks.jpeg import JpegDock
 from napari_invisp.viewer.docks.rate import RateDock
 from napari_invisp.viewer.docks.readout import ReadoutDock
 from napari_invisp.viewer.docks.render import RenderDock
-from napari_invisp.viewer.exporting import export_report
+from napari_invisp.viewer.files.exporting import export_report
 from napari_invisp.viewer.layers import Kind
 from screenshots.stage import Picture, Stage, of_image, of_pdf, with_pointer
 

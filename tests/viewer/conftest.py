@@ -72,7 +72,7 @@ def _own_preferences(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _no_thread_stays() -> Iterator[None]:
     """Fail a test that leaves a run behind."""
-    from napari_invisp.viewer.worker import THREAD_NAME
+    from napari_invisp.viewer.work.worker import THREAD_NAME
 
     yield
     for thread in threading.enumerate():

@@ -20,8 +20,7 @@ from qtpy.QtWidgets import QDockWidget, QFileDialog, QMainWindow
 import napari_invisp
 from napari_invisp.inspection.rate import SWEEP
 from napari_invisp.viewer import commands
-from napari_invisp.viewer.clipping import overlay_of
-from napari_invisp.viewer.comparing import Mode
+from napari_invisp.viewer.compare.comparing import Mode
 from napari_invisp.viewer.docks.base import Dock
 from napari_invisp.viewer.docks.batch import BatchDock
 from napari_invisp.viewer.docks.compare import CompareDock
@@ -32,6 +31,7 @@ from napari_invisp.viewer.docks.rate import RateDock
 from napari_invisp.viewer.docks.readout import ReadoutDock
 from napari_invisp.viewer.docks.render import RenderDock
 from napari_invisp.viewer.layers import FIGURES, KEPT, facts_of
+from napari_invisp.viewer.layers.clipping import overlay_of
 from napari_invisp.viewer.menus import LAYER_COMMANDS
 
 PLUGIN = "napari-invisp"

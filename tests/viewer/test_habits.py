@@ -34,7 +34,7 @@ from napari_invisp.viewer.docks.jpeg import JpegDock
 from napari_invisp.viewer.docks.rate import RateDock
 from napari_invisp.viewer.docks.readout import ReadoutDock
 from napari_invisp.viewer.docks.render import RenderDock
-from napari_invisp.viewer.frames import RESULTS
+from napari_invisp.viewer.files.writers import write_tiff_layer
 from napari_invisp.viewer.layers import (
     FIGURES,
     KIND,
@@ -48,9 +48,9 @@ from napari_invisp.viewer.layers import (
     facts_of,
     raw_of,
 )
-from napari_invisp.viewer.runs import Run
-from napari_invisp.viewer.worker import THREAD_NAME
-from napari_invisp.viewer.writers import write_tiff_layer
+from napari_invisp.viewer.work.frames import RESULTS
+from napari_invisp.viewer.work.runs import Run
+from napari_invisp.viewer.work.worker import THREAD_NAME
 
 PLUGIN = "napari-invisp"
 LONG = 60_000

@@ -25,7 +25,7 @@ from napari_invisp.viewer.commands import dock, recover_file, recover_layer
 from napari_invisp.viewer.docks.render import RenderDock
 from napari_invisp.viewer.launch import launch
 from napari_invisp.viewer.layers import FIGURES, facts_of
-from napari_invisp.viewer.worker import THREAD_NAME
+from napari_invisp.viewer.work.worker import THREAD_NAME
 
 pytestmark = pytest.mark.usefixtures("display")
 

@@ -26,7 +26,7 @@ from napari_invisp.sensor.record import RawRecord
 from napari_invisp.settings import RenderSettings
 from napari_invisp.viewer.commands import dock
 from napari_invisp.viewer.docks.batch import BatchDock
-from napari_invisp.viewer.worker import THREAD_NAME, Runner
+from napari_invisp.viewer.work.worker import THREAD_NAME, Runner
 
 COLUMNS = ("File", "Job", "State", "JPEG bytes", "bpp", "Ratio", "RAW PSNR", "Seconds")
 

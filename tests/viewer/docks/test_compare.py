@@ -16,12 +16,12 @@ from stacks import add_raw, add_results
 
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.viewer import commands
-from napari_invisp.viewer.comparing import Mode
+from napari_invisp.viewer.compare.comparing import Mode
+from napari_invisp.viewer.compare.swiping import Divider
 from napari_invisp.viewer.docks.compare import CompareDock
 from napari_invisp.viewer.layers import METADATA_KEY, PARTIAL
-from napari_invisp.viewer.pyramids import pyramid
+from napari_invisp.viewer.layers.pyramids import pyramid
 from napari_invisp.viewer.shortcuts import key_of
-from napari_invisp.viewer.swiping import Divider
 
 A, B = "scene", "scene recovered RAW (bilinear)"
 BLINK_KEY, FLIP_KEY = key_of("blink"), key_of("flip")

@@ -20,7 +20,6 @@ from napari_invisp.sensor.dng import write_dng
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.settings import ErrorMapSettings
 from napari_invisp.viewer.docks.errors import ErrorMapsDock
-from napari_invisp.viewer.error_layers import error_layer
 from napari_invisp.viewer.layers import (
     KIND,
     MAP,
@@ -34,6 +33,7 @@ from napari_invisp.viewer.layers import (
     picture_layer,
     raw_layers,
 )
+from napari_invisp.viewer.layers.errors import error_layer
 
 LONG = 20_000
 

@@ -23,7 +23,7 @@ from napari_invisp.viewer.docks import histogram, histogram_plots
 from napari_invisp.viewer.docks.histogram import HistogramDock
 from napari_invisp.viewer.docks.histogram_plots import HistogramPlot
 from napari_invisp.viewer.layers import PARTIAL, RECORD, facts_of, raw_layers
-from napari_invisp.viewer.view import part_in_view
+from napari_invisp.viewer.layers.view import part_in_view
 
 FRAME, VIEW, SHAPE = REGIONS
 EV, DN = AXES

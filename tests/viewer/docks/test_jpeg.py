@@ -28,7 +28,7 @@ from napari_invisp.settings import RenderSettings
 from napari_invisp.viewer.commands import dock
 from napari_invisp.viewer.docks.jpeg import JpegDock
 from napari_invisp.viewer.layers import KIND, RECORD, SOURCE, Kind, base_name, facts_of
-from napari_invisp.viewer.worker import THREAD_NAME
+from napari_invisp.viewer.work.worker import THREAD_NAME
 
 PHOTOGRAPH = astronaut()[:120, :160]
 

@@ -24,7 +24,7 @@ from qtpy.QtWidgets import (
 from napari_invisp.errors import InvispError
 from napari_invisp.viewer import shortcuts
 from napari_invisp.viewer.controls import OBJECT_NAME, named
-from napari_invisp.viewer.provenance import recall_layer
+from napari_invisp.viewer.layers.provenance import recall_layer
 
 #: What napari's menus call the plugin.
 PLUGIN_TITLE = "InvISP"

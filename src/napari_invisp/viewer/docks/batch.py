@@ -33,10 +33,10 @@ from napari_invisp.viewer.controls import Form, named
 from napari_invisp.viewer.docks.base import Dock, button, label, report_failure
 from napari_invisp.viewer.docks.drops import Drops
 from napari_invisp.viewer.docks.tasks import TaskTable
+from napari_invisp.viewer.files.readers import read_layers
 from napari_invisp.viewer.layers import LayerData
 from napari_invisp.viewer.preferences import default_settings
-from napari_invisp.viewer.readers import read_layers
-from napari_invisp.viewer.worker import Report, Runner
+from napari_invisp.viewer.work.worker import Report, Runner
 
 _BESIDE = "beside each file"
 # Where the table stands beside the settings rather than above them: from this width in pixels on.

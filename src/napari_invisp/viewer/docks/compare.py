@@ -25,12 +25,9 @@ from qtpy.QtWidgets import (
 
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.settings import CompareSettings
-from napari_invisp.viewer.comparing import Comparison, Mode
-from napari_invisp.viewer.controls import Form, named
-from napari_invisp.viewer.docks.base import Dock, button, label
-from napari_invisp.viewer.exposure import Exposure
-from napari_invisp.viewer.layers import KIND, Kind, facts_of, raw_of
-from napari_invisp.viewer.pairs import (
+from napari_invisp.viewer.compare.comparing import Comparison, Mode
+from napari_invisp.viewer.compare.exposure import Exposure
+from napari_invisp.viewer.compare.pairs import (
     can_keep,
     counterpart,
     default_pair,
@@ -40,8 +37,11 @@ from napari_invisp.viewer.pairs import (
     release,
     results,
 )
+from napari_invisp.viewer.compare.swiping import canvas_lives
+from napari_invisp.viewer.controls import Form, named
+from napari_invisp.viewer.docks.base import Dock, button, label
+from napari_invisp.viewer.layers import KIND, Kind, facts_of, raw_of
 from napari_invisp.viewer.shortcuts import key_of
-from napari_invisp.viewer.swiping import canvas_lives
 
 _BLINK_KEY, _FLIP_KEY = key_of("blink"), key_of("flip")
 

@@ -29,7 +29,8 @@ from napari_invisp.inspection.wording import decibels
 from napari_invisp.settings import ErrorMapSettings
 from napari_invisp.viewer.controls import Form, named
 from napari_invisp.viewer.docks.base import Dock, button, label, report_failure
-from napari_invisp.viewer.error_layers import (
+from napari_invisp.viewer.layers import KIND, MAP, PARTIAL, LayerData, facts_of, raw_of
+from napari_invisp.viewer.layers.errors import (
     comparable,
     default_pair,
     dress,
@@ -41,10 +42,9 @@ from napari_invisp.viewer.error_layers import (
     pair_of,
     stretch,
 )
-from napari_invisp.viewer.error_work import Job, Painted, read_frame, summed_up
-from napari_invisp.viewer.layers import KIND, MAP, PARTIAL, LayerData, facts_of, raw_of
-from napari_invisp.viewer.view import part_in_view
-from napari_invisp.viewer.worker import Runner
+from napari_invisp.viewer.layers.view import part_in_view
+from napari_invisp.viewer.work.maps import Job, Painted, read_frame, summed_up
+from napari_invisp.viewer.work.worker import Runner
 
 # How long settings and pixels have to rest before the map is painted again, and the view before
 # it is measured, in milliseconds.

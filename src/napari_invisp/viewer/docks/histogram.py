@@ -18,16 +18,16 @@ from napari_invisp.inspection.regions import Region
 from napari_invisp.inspection.statistics import Survey, as_csv, survey
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.settings import AXES, REGIONS, HistogramSettings
-from napari_invisp.viewer.clipping import LEGEND, overlay_of, set_clipping
 from napari_invisp.viewer.controls import Form, named
 from napari_invisp.viewer.docks.base import Dock, button, label, report_failure
 from napari_invisp.viewer.docks.histogram_plots import HistogramPlots
 from napari_invisp.viewer.docks.statistics_table import saturation_note, table
-from napari_invisp.viewer.family import Family, family_of
 from napari_invisp.viewer.layers import base_name
-from napari_invisp.viewer.shapes import selected_region, shapes_layer
-from napari_invisp.viewer.view import part_in_view
-from napari_invisp.viewer.worker import Runner
+from napari_invisp.viewer.layers.clipping import LEGEND, overlay_of, set_clipping
+from napari_invisp.viewer.layers.family import Family, family_of
+from napari_invisp.viewer.layers.shapes import selected_region, shapes_layer
+from napari_invisp.viewer.layers.view import part_in_view
+from napari_invisp.viewer.work.worker import Runner
 
 # How long to wait for more of the same: what the user does, and pixels that a run paints.
 _PAUSE_MS = 100

@@ -29,6 +29,7 @@ from napari_invisp.viewer.controls import named
 from napari_invisp.viewer.docks.base import Dock, button, label, report_failure
 from napari_invisp.viewer.docks.drops import Drops
 from napari_invisp.viewer.docks.render import ask_for_jpeg
+from napari_invisp.viewer.files.writers import write_dng_layer
 from napari_invisp.viewer.layers import (
     JPEG_SUFFIXES,
     KIND,
@@ -44,8 +45,7 @@ from napari_invisp.viewer.layers import (
     picture_layer,
     raw_layers,
 )
-from napari_invisp.viewer.worker import Report, Runner
-from napari_invisp.viewer.writers import write_dng_layer
+from napari_invisp.viewer.work.worker import Report, Runner
 
 _INVITATION = "Drop a JPEG here, open one, or select its layer."
 _GUESS = (

@@ -14,8 +14,8 @@ from qtpy.QtWidgets import QScrollArea
 from napari_invisp.inspection.readout import HEADER, Readout, read
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.viewer.docks.base import Dock, label
-from napari_invisp.viewer.family import Family, family_of
 from napari_invisp.viewer.layers import Kind
+from napari_invisp.viewer.layers.family import Family, family_of
 
 _HELP = (
     "the 2x2 CFA quad under the cursor: sensor counts of the selected layer's RAW, of what was "

@@ -30,7 +30,7 @@ from napari_invisp.sensor.record import RawRecord
 from napari_invisp.viewer.controls import Controls, named
 from napari_invisp.viewer.docks.base import Dock, button, label
 from napari_invisp.viewer.docks.figures import FiguresPanel
-from napari_invisp.viewer.exporting import DNG, JPEG, Format, ask_and_export
+from napari_invisp.viewer.files.exporting import DNG, JPEG, Format, ask_and_export
 from napari_invisp.viewer.layers import (
     FIGURES,
     JPEG_SUFFIXES,
@@ -44,9 +44,9 @@ from napari_invisp.viewer.layers import (
     jpeg_path_of,
     raw_of,
 )
+from napari_invisp.viewer.layers.thumbnails import show_thumbnail
 from napari_invisp.viewer.preferences import default_settings, on_change
-from napari_invisp.viewer.runs import Run, Runs
-from napari_invisp.viewer.thumbnails import show_thumbnail
+from napari_invisp.viewer.work.runs import Run, Runs
 
 _JPEG_FILTER = f"JPEG files ({' '.join(f'*{suffix}' for suffix in JPEG_SUFFIXES)})"
 

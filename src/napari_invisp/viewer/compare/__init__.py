@@ -1,0 +1,1 @@
+"""Two layers against each other, and all of them at one exposure."""

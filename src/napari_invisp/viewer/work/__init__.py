@@ -1,0 +1,1 @@
+"""What runs beside the window, and what it paints meanwhile."""

@@ -1,0 +1,472 @@
+"""The runs of one viewer: rendering, recovering, following a slider; and the layers they fill."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from enum import Enum, auto
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import napari.viewer
+import numpy as np
+from napari.layers import Layer
+from napari.utils.notifications import (
+    notification_manager,
+    show_error,
+    show_warning,
+)
+from qtpy.compat import isalive
+from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import QWidget
+
+from napari_invisp.errors import InvispError
+from napari_invisp.inspection.figures import Figures
+from napari_invisp.inspection.rate import Line, RateCurves, RatePoint
+from napari_invisp.sensor.record import RawRecord
+from napari_invisp.settings import RenderSettings
+from napari_invisp.tiling import Part
+from napari_invisp.viewer.layers import (
+    CURVES,
+    FIGURES,
+    KEPT,
+    KIND,
+    MAP,
+    METADATA_KEY,
+    ORIGINAL,
+    PARTIAL,
+    RENDERING,
+    Kind,
+    LayerData,
+    base_name,
+    facts_of,
+    find_layer,
+    raw_of,
+)
+from napari_invisp.viewer.layers.thumbnails import show_thumbnail
+from napari_invisp.viewer.layers.view import part_in_view
+from napari_invisp.viewer.work import jobs
+from napari_invisp.viewer.work.bench import Bench, Result
+from napari_invisp.viewer.work.following import Glimpse, Moved, follow
+from napari_invisp.viewer.work.frames import RESULTS, Frames
+from napari_invisp.viewer.work.worker import Runner, Work
+
+# How often painted parts are shown, and what is looked at is asked for; while a slider is followed
+# that is done when something is worth showing, besides.
+_REFRESH_MS, _LIVE_REFRESH_MS = 200, 400
+
+# How long the window has for other things between two that hold it up.
+_BREATH_MS = 20
+
+
+class Run(Enum):
+    """What a run is for."""
+
+    RENDER = auto()
+    ENCODE = auto()
+    LIVE = auto()
+    SWEEP = auto()
+    FILES = auto()
+
+
+class Runs(QObject):
+    """Runs jobs one at a time, and shows what they paint while they paint it.
+
+    The layers are all the memory it has, besides what would take long to find again (see
+    :class:`~.bench.Bench`): a rendered layer carries its rendering and figures in its metadata,
+    results replace those that were made of the same RAW before, whatever their layers are called
+    now, and a layer that is deleted is forgotten. A layer that is partial keeps the rendering that
+    it showed before, from which a moved slider starts.
+
+    Attributes
+    ----------
+    progressed
+        Stage, steps done, steps in all.
+    began
+        A run has begun.
+    ended
+        A run is over, for good or ill: what there is to say.
+    changed
+        Layers or figures have changed.
+    moved
+        The figures of the part in view, while a slider is moved.
+    measured
+        A point was added to the curves of the RAW that is worked on.
+
+    Parameters
+    ----------
+    viewer
+        Whose layers it works on.
+    window
+        Returns the window that shows them, if there is one.
+    """
+
+    progressed = Signal(str, int, int)
+    began = Signal()
+    ended = Signal(str)
+    changed = Signal()
+    moved = Signal(object)
+    measured = Signal()
+
+    def __init__(
+        self, viewer: napari.viewer.Viewer, window: Callable[[], QWidget | None] = lambda: None
+    ) -> None:
+        super().__init__()
+        self._viewer, self._window = viewer, window
+        self._runner = Runner(focus=lambda: self._part)
+        self._run: Run | None = None
+        self._raw: Layer | None = None
+        self._started = 0.0
+        self._bench: Bench | None = None
+        self._frames: Frames | None = None
+        self._part: Part | None = None
+        self._moved: Moved | None = None
+        # What is to be done when the present run is over.
+        self._next: Callable[[], None] | None = None
+        self._waiting: deque[LayerData] = deque()
+        self._over: str | None = None
+        #: Whether layers are being added, which selects them for a moment.
+        self.adding = False
+
+        self._timer = QTimer()  # without a parent: it may be stopped after Qt has ended
+        self._timer.timeout.connect(self._look)
+        self._adder = QTimer()
+        self._adder.setSingleShot(True)
+        self._adder.timeout.connect(self._add_next)
+        runner = self._runner
+        runner.progressed.connect(self.progressed)
+        runner.noticed.connect(show_warning)
+        runner.produced.connect(self._on_produced)
+        runner.failed.connect(self._on_failed)
+        runner.finished.connect(self._on_finished)
+        runner.cancelled.connect(self._on_cancelled)
+
+    # -- what is going on ----------------------------------------------------------------------
+
+    @property
+    def running(self) -> bool:
+        """Whether a run is going on, or its layers are still being added."""
+        return self._run is not None
+
+    @property
+    def kind(self) -> Run | None:
+        """What the run that is going on is for."""
+        return self._run
+
+    @property
+    def busy(self) -> bool:
+        """Whether threads are at work that a cancelled run has left behind."""
+        return self._runner.busy
+
+    def cancel(self) -> None:
+        """Stop what is going on; what was painted stays."""
+        self._next = None
+        self._runner.cancel()
+
+    def abandon(self) -> None:
+        """Stop for good, without a word."""
+        self._next = None
+        self._timer.stop()
+        self._adder.stop()
+        self._waiting.clear()
+        self._run = None
+        self._runner.abandon()
+
+    # -- what can be run -----------------------------------------------------------------------
+
+    def render(self, raw: Layer, settings: RenderSettings) -> None:
+        """Render a RAW layer, encode it and recover it."""
+        record = raw_of(raw)
+        if record is not None:
+            bench, frames = self._bench_of(record), self._frames_of(raw, record)
+            self._start(Run.RENDER, partial(jobs.render, bench, frames, settings), raw)
+
+    def encode(self, raw: Layer, settings: RenderSettings) -> None:
+        """Encode a RAW layer's rendering with these settings, and recover it."""
+        rendering = self.fact(raw, RENDERING)
+        if rendering is not None:
+            bench, frames = self._bench_of(rendering.record), self._frames_of(raw, rendering.record)
+            work = partial(jobs.encode, bench, frames, rendering, settings)
+            self._start(Run.ENCODE, work, raw)
+
+    def move(self, raw: Layer, settings: RenderSettings) -> None:
+        """Show at once, in the part in view, what other settings would do to a rendering."""
+        rendering = self.fact(raw, RENDERING)
+        if rendering is None or self._run is Run.FILES:
+            return
+        self._moved = Moved(settings, part_in_view(self._viewer, raw))
+        if self._run is not Run.LIVE:
+            bench, frames = self._bench_of(rendering.record), self._frames_of(raw, rendering.record)
+            work = partial(follow, self._newest, bench, frames, rendering)
+            self._start(Run.LIVE, work, raw)
+
+    def sweep(self, raw: Layer, settings: RenderSettings) -> None:
+        """Measure a RAW layer's rendering at all standard qualities that are not known yet."""
+        rendering = self.fact(raw, RENDERING)
+        if rendering is not None:
+            made = rendering.settings
+            missing = self.curves(raw).missing(
+                Line(made.model, made.headroom, settings.subsampling)
+            )
+            bench = self._bench_of(rendering.record)
+            work = partial(jobs.sweep, bench, rendering, missing, settings)
+            self._start(Run.SWEEP, work, raw)
+
+    def recover_files(self, paths: Sequence[Path], settings: RenderSettings) -> None:
+        """Recover the RAW of JPEG files."""
+        self._start(Run.FILES, partial(jobs.recover_files, paths, settings), None)
+
+    def afterwards(self, action: Callable[[], None]) -> None:
+        """Do something when the present run is over; at once if there is none."""
+        if self.running:
+            self._next = action
+        else:
+            action()
+
+    # -- what is known of a RAW ------------------------------------------------------------------
+
+    def fact(self, raw: Layer, key: str) -> Any:
+        """Look up what the results of a RAW layer know; ``None`` if there are none."""
+        for layer in reversed(self._viewer.layers):
+            facts = facts_of(layer)
+            if key in facts and KEPT not in facts and raw_of(layer) is raw_of(raw):
+                return facts[key]
+        return None
+
+    def result(self, raw: Layer, *kinds: Kind) -> Layer | None:
+        """Find the newest result of one of some kinds that belongs to a RAW layer."""
+        for layer in self._viewer.layers:
+            facts = facts_of(layer)
+            if facts.get(KIND) in kinds and KEPT not in facts and raw_of(layer) is raw_of(raw):
+                return layer
+        return None
+
+    def partial(self, raw: Layer) -> bool:
+        """Tell whether a RAW layer has results that are not of one piece."""
+        return any(
+            PARTIAL in facts_of(layer) and raw_of(layer) is raw_of(raw)
+            for layer in self._viewer.layers
+        )
+
+    def curves(self, raw: Layer) -> RateCurves:
+        """Return the rate-distortion curves of a RAW layer, which its metadata keep."""
+        facts = facts_of(raw)
+        curves: RateCurves = facts.setdefault(CURVES, RateCurves())
+        return curves
+
+    def _bench_of(self, record: RawRecord) -> Bench:
+        if self._bench is None or self._bench.record is not record:
+            self._bench = Bench(record)
+        return self._bench
+
+    def _frames_of(self, raw: Layer, record: RawRecord) -> Frames:
+        """Paint over what earlier results show, where there are some."""
+        found, settings = {}, None
+        for kind in RESULTS:
+            layer = self.result(raw, kind)
+            if layer is not None and layer.multiscale:
+                found[kind] = [np.asarray(level) for level in layer.data]
+                settings = facts_of(layer).get(MAP, settings)
+        return Frames(record, base_name(raw), found, map_settings=settings)
+
+    # -- the run that is going on ------------------------------------------------------------------
+
+    def _start(self, run: Run, work: Work, raw: Layer | None) -> None:
+        if self._run is not None:
+            self._runner.abandon()
+            self._settle()
+        self._next = None
+        self._run, self._raw, self._over = run, raw, None
+        self._started = time.perf_counter()
+        self._look()
+        self._runner.start(work)
+        self._timer.start(_LIVE_REFRESH_MS if run is Run.LIVE else _REFRESH_MS)
+        self.began.emit()
+
+    def _newest(self) -> Moved:
+        assert self._moved is not None
+        return self._moved
+
+    def _look(self) -> None:
+        """Show what was painted since, and see what is looked at."""
+        self._part = part_in_view(self._viewer, self._raw) if self._raw is not None else None
+        for layer in self._freshly_painted():
+            if layer.visible:
+                layer.refresh(thumbnail=False, highlight=False, extent=False)
+
+    def _freshly_painted(self) -> list[Layer]:
+        frames = self._frames
+        if frames is None:
+            return []
+        painted = {kind: frames[kind].levels[0] for kind in frames.taken()}
+        return [
+            layer
+            for layer in self._viewer.layers
+            if facts_of(layer).get(KIND) in painted
+            and layer.multiscale
+            and layer.data[0] is painted[facts_of(layer)[KIND]]
+        ]
+
+    def _on_produced(
+        self,
+        result: Result | Glimpse | Figures | RatePoint | InvispError,
+    ) -> None:
+        match result:
+            case Result():
+                self._frames = result.frames
+                self._waiting.extend(result.layers)
+                if not self._adder.isActive():
+                    self._adder.start(0)
+            case Glimpse():
+                self._frames = result.frames
+                self._look()
+            case Figures():
+                self._look()
+                self.moved.emit(result)
+            case RatePoint():
+                self._add_point(result)
+            case InvispError():
+                show_error(str(result))
+
+    def _add_next(self) -> None:
+        """Show one result, and let the window breathe before the next."""
+        pause = 0
+        if self._waiting:
+            new = self._show(self._waiting.popleft())
+            if new is not None:
+                pause = self._draw_later()
+                if facts_of(new)[KIND] is Kind.ERROR:  # which is a step of its own
+                    QTimer.singleShot(pause, partial(setattr, new.colorbar, "visible", True))
+                    pause *= 2
+        if self._waiting:
+            self._adder.start(pause)
+        else:
+            self._look()
+            self.changed.emit()
+            if self._over is not None:
+                self._end(self._over)
+
+    def _draw_later(self) -> int:
+        """Let other events go between adding a layer and drawing it; return how long that takes.
+
+        Either takes tens of milliseconds where there is no graphics card.
+        """
+        window = self._window()
+        if window is None:
+            return 0
+        window.setUpdatesEnabled(False)
+
+        def draw() -> None:
+            if isalive(window):
+                window.setUpdatesEnabled(True)
+
+        QTimer.singleShot(_BREATH_MS, draw)
+        return 2 * _BREATH_MS
+
+    def _show(self, made: LayerData) -> Layer | None:
+        """Add a layer, or put it in place of the one that it replaces; return it if it is new."""
+        data, arguments, kind = made
+        facts = arguments["metadata"][METADATA_KEY]
+        layer, new = find_layer(self._viewer.layers, facts), None
+        if layer is None:
+            layer = new = Layer.create(data, arguments, kind)
+            self._insert(new)
+        else:
+            if layer.data[0] is not data[0]:
+                layer.data = data
+            if PARTIAL in facts and RENDERING in facts_of(layer):
+                facts = {RENDERING: facts_of(layer)[RENDERING]} | facts
+            layer.metadata = {**layer.metadata, METADATA_KEY: facts}
+        figures = facts.get(FIGURES)
+        point = figures.point() if figures is not None else None
+        if point is not None:
+            self._add_point(point)
+        return new
+
+    def _insert(self, layer: Layer) -> None:
+        """Add a layer; one that is hidden is not selected, which would take time besides."""
+        layers = self._viewer.layers
+        place = self._place(layer)
+        self.adding = True
+        try:
+            if layer.visible:
+                layers.insert(place, layer)
+                self._hide_beneath(layer)
+            else:
+                selected = set(layers.selection)
+                with layers.selection.events.blocker_all():
+                    layers.insert(place, layer)
+                    layers.selection = selected
+        finally:
+            self.adding = False
+
+    def _hide_beneath(self, top: Layer) -> None:
+        """Hide the other layers of a RAW: to draw them costs time, and nobody sees them."""
+        for layer in list(self._viewer.layers):
+            if layer is not top and raw_of(layer) is raw_of(top) and KEPT not in facts_of(layer):
+                layer.visible = False
+
+    def _place(self, layer: Layer) -> int:
+        """Find where a new layer belongs: below the results that lie above it."""
+        facts = facts_of(layer)
+        kind = facts[KIND]
+        above = RESULTS[RESULTS.index(kind) + 1 :] if kind in RESULTS else ()
+        for n, other in enumerate(self._viewer.layers):
+            known = facts_of(other)
+            same = known.get(ORIGINAL) is facts.get(ORIGINAL) and KEPT not in known
+            if ORIGINAL in facts and same and known.get(KIND) in above:
+                return n
+        return len(self._viewer.layers)
+
+    def _add_point(self, point: RatePoint) -> None:
+        if self._raw is not None:
+            self.curves(self._raw).add(point)
+            self.measured.emit()
+
+    # -- its end -------------------------------------------------------------------------------
+
+    def _on_failed(self, error: Exception) -> None:
+        if isinstance(error, InvispError):
+            show_error(str(error))
+        else:
+            notification_manager.receive_error(type(error), error, error.__traceback__)
+        self._finish("Failed")
+
+    def _on_finished(self) -> None:
+        self._finish(f"Done in {time.perf_counter() - self._started:.1f} s")
+
+    def _on_cancelled(self) -> None:
+        self._finish("Cancelled")
+
+    def _finish(self, text: str) -> None:
+        """End the run once all its layers are there."""
+        if self._waiting:
+            self._over = text
+        else:
+            self._end(text)
+
+    def _end(self, text: str) -> None:
+        self._settle()
+        self.ended.emit(text)
+        action, self._next = self._next, None
+        if action is not None and not self.running:
+            action()
+
+    def _settle(self) -> None:
+        """Leave the layers as the run has left them, and tell those who follow them."""
+        self._timer.stop()
+        self._look()
+        run, self._run, self._over = self._run, None, None
+        frames = self._frames
+        if frames is None or run is Run.SWEEP:
+            return
+        painted = [frames[kind].levels[0] for kind in Kind if kind in RESULTS]
+        for layer in list(self._viewer.layers):
+            if layer.multiscale and any(layer.data[0] is each for each in painted):
+                if layer.visible:
+                    layer.refresh(data_displayed=False, highlight=False, extent=False)
+                else:
+                    show_thumbnail(layer)
+                layer.events.data(value=layer.data)
