@@ -78,7 +78,7 @@ def error_layer(
     facts
         What else the metadata say.
     settings
-        How to measure and colour it; the metadata keep that under :data:`~napari_invisp.viewer.layers.MAP`.
+        How to measure and colour it; the metadata keep that under ``MAP``.
     values
         The map if it is at hand, or all its levels; they may be painted later.
     """
