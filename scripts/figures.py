@@ -49,6 +49,19 @@ TABLE_1 = {
     "universal": "`universal`",
 }
 
+#: Rows of the inspector's table, by what `benchmarks/inspector.py` calls them.
+WAITS = {
+    "first_picture": "click on Render to first picture",
+    "quality_first_tile": "quality moved, to the first tile of the error map",
+    "quality_whole_view": "quality moved, to the whole view's error map",
+    "headroom_first_tile": "headroom moved, to the first tile of the error map",
+    "headroom_whole_view": "headroom moved, to the whole view's error map",
+    "cancel": "click on Cancel to all at rest",
+    "longest_wait": "longest time that the window did not answer in a run",
+    "longest_wait_of_all": "the same, the worst of all runs",
+    "whole_run": "click on Render to all of it rendered, recovered and measured",
+}
+
 
 #: What stands in each column of a table, by the first cells of its line.
 Cells = dict[tuple[str, ...], dict[str, str]]
@@ -177,6 +190,26 @@ class PartByPart(Figure):
         return f"{note}\n\n{_side_by_side(cells, FILE_AND_HEADROOM, parts)}"
 
 
+class Waits(Figure):
+    """How long the inspector lets one wait, a column a model."""
+
+    def filled(self, document: Path) -> str:
+        """Return a table."""
+        result = read(self.result)
+        rows = result["rows"]
+        first = rows[0]
+        lines = [["seconds", *(f"`{row['model']}`" for row in rows)]]
+        lines.append(["---", *["---:"] * len(rows)])
+        for name, title in WAITS.items():
+            lines.append([title, *(f"{row[name]:.2f}" for row in rows)])
+        note = (
+            f"{first['file']}, {first['megapixels']:.1f} megapixels, "
+            f"{first['view_megapixels']:.1f} of them in view at 1:1; medians of {first['tries']}, "
+            f"on {result['cores']} cores without a graphics card."
+        )
+        return f"{note}\n\n{markdown_lines(lines)}"
+
+
 class SameBudget(Figure):
     """Models that were trained equally long, file by file, with their times."""
 
@@ -275,6 +308,7 @@ FIGURES: dict[str, Figure] = {
     "same-budget": SameBudget("same-budget"),
     "parts": PartByPart("parts"),
     "speed": Speed("speed"),
+    "inspector": Waits("inspector"),
 }
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -101,26 +103,54 @@ def test_errors_are_handed_over(qtbot: QtBot) -> None:
     qtbot.waitUntil(idle)
 
 
-def test_a_core_is_left_to_the_window(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 4)
-    before = torch.get_num_threads()
-    torch.set_num_threads(4)
-    seen: list[int] = []
+class Seen:
+    """What a run finds out about its own thread."""
 
-    def work(report: Report) -> Iterator[object]:
-        seen.append(torch.get_num_threads())
+    def __init__(self) -> None:
+        self.threads = self.niceness = 0
+
+    def work(self, report: Report) -> Iterator[object]:
+        self.threads = torch.get_num_threads()
+        if sys.platform == "linux":
+            self.niceness = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
         yield from ()
         raise Cancelled
 
-    runner = Runner()
-    try:
-        with qtbot.waitSignal(runner.cancelled):
-            runner.start(work)
-        qtbot.waitUntil(idle)
-        assert seen == [3]
-        assert torch.get_num_threads() == 4
-    finally:
-        torch.set_num_threads(before)
+
+@pytest.fixture
+def four_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    yield
+    torch.set_num_threads(before)
+
+
+def run(qtbot: QtBot, runner: Runner) -> Seen:
+    seen = Seen()
+    with qtbot.waitSignal(runner.cancelled):
+        runner.start(seen.work)
+    qtbot.waitUntil(idle)
+    return seen
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priorities here")
+def test_the_window_goes_before_models(qtbot: QtBot, four_threads: None) -> None:
+    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    interval = sys.getswitchinterval()
+    seen = run(qtbot, Runner())
+    assert (seen.threads, seen.niceness) == (4, min(19, own + 10))
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == own
+    assert sys.getswitchinterval() == interval
+    assert run(qtbot, Runner(alone=False)).niceness == own, "quick work does not wait"
+
+
+def test_a_core_is_left_to_the_window_where_threads_have_no_priorities(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, four_threads: None
+) -> None:
+    monkeypatch.setattr("napari_invisp.viewer.work.worker._stepped_back", lambda: False)
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    assert run(qtbot, Runner()).threads == 3
+    assert torch.get_num_threads() == 4
 
 
 def test_a_runner_may_be_dropped_during_its_run(qtbot: QtBot) -> None:

@@ -125,16 +125,16 @@ class Runs(QObject):
         self._moved: Moved | None = None
         # What is to be done when the present run is over.
         self._next: Callable[[], None] | None = None
-        self._waiting: deque[LayerData] = deque()
-        self._over: str | None = None
+        # What is still to be done in the window, and what each leaves for it to breathe, in ms.
+        self._steps: deque[Callable[[], int | None]] = deque()
         #: Whether layers are being added, which selects them for a moment.
         self.adding = False
 
         self._timer = QTimer()  # without a parent: it may be stopped after Qt has ended
         self._timer.timeout.connect(self._look)
-        self._adder = QTimer()
-        self._adder.setSingleShot(True)
-        self._adder.timeout.connect(self._add_next)
+        self._stepper = QTimer()
+        self._stepper.setSingleShot(True)
+        self._stepper.timeout.connect(self._step)
         runner = self._runner
         runner.progressed.connect(self.progressed)
         runner.noticed.connect(show_warning)
@@ -169,8 +169,8 @@ class Runs(QObject):
         """Stop for good, without a word."""
         self._next = None
         self._timer.stop()
-        self._adder.stop()
-        self._waiting.clear()
+        self._stepper.stop()
+        self._steps.clear()
         self._run = None
         self._runner.abandon()
 
@@ -276,9 +276,11 @@ class Runs(QObject):
     def _start(self, run: Run, work: Work, raw: Layer | None) -> None:
         if self._run is not None:
             self._runner.abandon()
+            for layer in self._painted():
+                self._tell(layer)
             self._settle()
         self._next = None
-        self._run, self._raw, self._over = run, raw, None
+        self._run, self._raw = run, raw
         self._started = time.perf_counter()
         self._look()
         self._runner.start(work)
@@ -316,9 +318,7 @@ class Runs(QObject):
         match result:
             case Result():
                 self._frames = result.frames
-                self._waiting.extend(result.layers)
-                if not self._adder.isActive():
-                    self._adder.start(0)
+                self._then(*(partial(self._add, layer) for layer in result.layers), self._added)
             case Glimpse():
                 self._frames = result.frames
                 self._look()
@@ -330,23 +330,31 @@ class Runs(QObject):
             case InvispError():
                 show_error(str(result))
 
-    def _add_next(self) -> None:
-        """Show one result, and let the window breathe before the next."""
-        pause = 0
-        if self._waiting:
-            new = self._show(self._waiting.popleft())
-            if new is not None:
-                pause = self._draw_later()
-                if facts_of(new)[KIND] is Kind.ERROR:  # which is a step of its own
-                    QTimer.singleShot(pause, partial(setattr, new.colorbar, "visible", True))
-                    pause *= 2
-        if self._waiting:
-            self._adder.start(pause)
-        else:
-            self._look()
-            self.changed.emit()
-            if self._over is not None:
-                self._end(self._over)
+    def _then(self, *steps: Callable[[], int | None]) -> None:
+        """Do something when what is waiting is done, and let the window breathe in between."""
+        self._steps.extend(steps)
+        if not self._stepper.isActive():
+            self._stepper.start(0)
+
+    def _step(self) -> None:
+        pause = self._steps.popleft()() if self._steps else None
+        if self._steps:
+            self._stepper.start(pause or 0)
+
+    def _add(self, made: LayerData) -> int | None:
+        """Show one result; return how long the window needs for it."""
+        new = self._show(made)
+        if new is None:
+            return None
+        pause = self._draw_later()
+        if facts_of(new)[KIND] is Kind.ERROR:  # which is a step of its own
+            QTimer.singleShot(pause, partial(setattr, new.colorbar, "visible", True))
+            pause *= 2
+        return pause
+
+    def _added(self) -> None:
+        self._look()
+        self.changed.emit()
 
     def _draw_later(self) -> int:
         """Let other events go between adding a layer and drawing it; return how long that takes.
@@ -441,11 +449,15 @@ class Runs(QObject):
         self._finish("Cancelled")
 
     def _finish(self, text: str) -> None:
-        """End the run once all its layers are there."""
-        if self._waiting:
-            self._over = text
-        else:
-            self._end(text)
+        """End the run once all its layers are there, and those who follow them know."""
+
+        def wind_up() -> None:
+            self._timer.stop()
+            self._look()
+            self._then(*(partial(self._tell, layer) for layer in self._painted()))
+            self._then(partial(self._end, text))
+
+        self._then(wind_up)
 
     def _end(self, text: str) -> None:
         self._settle()
@@ -455,18 +467,29 @@ class Runs(QObject):
             action()
 
     def _settle(self) -> None:
-        """Leave the layers as the run has left them, and tell those who follow them."""
         self._timer.stop()
+        self._stepper.stop()
+        self._steps.clear()
         self._look()
-        run, self._run, self._over = self._run, None, None
-        frames = self._frames
-        if frames is None or run is Run.SWEEP:
+        self._run = None
+
+    def _painted(self) -> list[Layer]:
+        """Return the layers that the run has painted."""
+        if self._frames is None or self._run is Run.SWEEP:
+            return []
+        levels = [self._frames[kind].levels[0] for kind in RESULTS]
+        return [
+            layer
+            for layer in self._viewer.layers
+            if layer.multiscale and any(layer.data[0] is each for each in levels)
+        ]
+
+    def _tell(self, layer: Layer) -> None:
+        """Show a layer's thumbnail, and tell those who follow it that it has new pixels."""
+        if layer not in self._viewer.layers:  # it was removed meanwhile
             return
-        painted = [frames[kind].levels[0] for kind in Kind if kind in RESULTS]
-        for layer in list(self._viewer.layers):
-            if layer.multiscale and any(layer.data[0] is each for each in painted):
-                if layer.visible:
-                    layer.refresh(data_displayed=False, highlight=False, extent=False)
-                else:
-                    show_thumbnail(layer)
-                layer.events.data(value=layer.data)
+        if layer.visible:
+            layer.refresh(data_displayed=False, highlight=False, extent=False)
+        else:
+            show_thumbnail(layer)
+        layer.events.data(value=layer.data)

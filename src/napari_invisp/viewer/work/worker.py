@@ -19,7 +19,7 @@ from napari_invisp.tiling import Focus, Part
 THREAD_NAME = "napari-invisp run"
 
 # Of threads that run models: of what is left, the window gets ten times as much.
-_NICENESS = 10
+_NICENESS, _LOWEST = 10, 19
 
 # How long the window waits at most for the interpreter, which it does often while it draws.
 _SWITCH_S = 0.0005
@@ -189,5 +189,7 @@ def _stepped_back() -> bool:
     """
     if sys.platform != "linux":  # elsewhere priorities belong to whole processes
         return False
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+    thread = threading.get_native_id()
+    own = os.getpriority(os.PRIO_PROCESS, thread)
+    os.setpriority(os.PRIO_PROCESS, thread, min(_LOWEST, own + _NICENESS))
     return True
