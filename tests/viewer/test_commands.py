@@ -213,7 +213,8 @@ def test_every_command_does_what_it_says(
     do("recover")
     assert widget.running
     do("cancel")
-    assert not widget.running
+    do.wait(lambda: not widget.running)
+    assert widget.stage.text() == "Cancelled"
     do("recover")
     do.wait(lambda: not widget.running)
     do("sweep")
