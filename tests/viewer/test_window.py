@@ -147,7 +147,7 @@ def test_the_main_job(qtbot: QtBot, make_napari_viewer: Callable[..., napari.Vie
     press(qtbot, widget, "render")
     qtbot.waitUntil(lambda: widget.stage.text().startswith("Rendering: "), timeout=LONG)
     press(qtbot, widget, "cancel")
-    assert widget.stage.text() == "Cancelled"
+    qtbot.waitUntil(lambda: widget.stage.text() == "Cancelled", timeout=LONG)
     assert all(layer.data[0] is old for layer, old in zip(viewer.layers, data, strict=True))
     press(qtbot, widget, "render")
     qtbot.waitUntil(lambda: not widget.running, timeout=LONG)
