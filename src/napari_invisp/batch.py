@@ -20,12 +20,12 @@ from napari_invisp.jpeg.capsule import from_jpeg
 from napari_invisp.jpeg.codec import JPEG_SUFFIXES
 from napari_invisp.metrics import bits_per_pixel, compression_ratio, raw_psnr
 from napari_invisp.outputs import check_target
-from napari_invisp.pipeline import Pipeline
+from napari_invisp.pipeline import Pipeline, asks_for_checkpoint
 from napari_invisp.sensor.dng import encode_dng
 from napari_invisp.sensor.reading import is_raw_name, read_raw
 from napari_invisp.settings import BatchSettings, ComputeSettings, RenderSettings
 from napari_invisp.tiling import CancelCheck, Progress, Watcher
-from napari_invisp.zoo import MODELS
+from napari_invisp.zoo import checkpoint_of
 
 _NO_FIGURES = dict.fromkeys((each.name for each in fields(RgbFidelity)), None)
 
@@ -82,7 +82,7 @@ class Renderer:
             self._watcher.step("comparing with LibRaw", 0, 1)
             figures = asdict(compare_rgb(source, rendering, jpeg))
         if self._measure:
-            weights = _checkpoint(settings)
+            weights = checkpoint_of(settings.model)
             recovered = self._pipeline.recover(jpeg, str(target), weights).record
             self._watcher.step("measuring", 0, 1)
             figures = figures | {"raw_psnr": raw_psnr(record, recovered)}
@@ -283,7 +283,7 @@ def perform(
             work = Renderer(settings, progress, cancelled, measure=settings.measure)
         else:
             ending = "-recovered.dng"  # the original may stand beside it
-            weights = _checkpoint(settings) if _asks_for_checkpoint(source) else None
+            weights = checkpoint_of(settings.model) if _asks_for_checkpoint(source) else None
             work = Recoverer(settings, progress, cancelled, weights=weights)
         target = _free_name(source, folder or source.parent, ending, settings.replace, taken)
         return replace(task, state=State.DONE, facts=work(source, target), problem="")
@@ -372,10 +372,4 @@ def _free_name(
 
 def _asks_for_checkpoint(path: Path) -> bool:
     data = read_whole(path, "a JPEG file", CapsuleError)
-    model: Any = from_jpeg(data, str(path)).header.get("model")
-    return isinstance(model, dict) and model.get("checkpoint") is not None
-
-
-def _checkpoint(settings: RenderSettings) -> str | None:
-    """Return the path of a checkpoint, if that is what the model is."""
-    return None if settings.model in MODELS else settings.model
+    return asks_for_checkpoint(from_jpeg(data, str(path)))

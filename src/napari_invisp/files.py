@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -59,6 +59,34 @@ def write_bytes_atomic(target: Path, data: bytes) -> None:
     """Write ``data`` to ``target`` by way of a temporary name (see :func:`atomic_path`)."""
     with atomic_path(target) as temporary:
         temporary.write_bytes(data)
+
+
+def known_suffix(path: Path, suffixes: Collection[str], kind: str, between: str = ", ") -> str:
+    """Return the suffix that says how a file is to be written, lower case.
+
+    Parameters
+    ----------
+    path
+        The file.
+    suffixes
+        Those that can be written, lower case.
+    kind
+        What is written, for messages: "plot", "table".
+    between
+        What stands between the suffixes in messages.
+
+    Raises
+    ------
+    OutputError
+        It is none of these.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in suffixes:
+        raise OutputError(
+            f"{path} does not say what kind of {kind} to write: let its name end in "
+            f"{between.join(suffixes)}"
+        )
+    return suffix
 
 
 def read_whole(path: Path, kind: str, error: type[InvispError]) -> bytes:

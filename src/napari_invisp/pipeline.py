@@ -429,6 +429,12 @@ def identity(model: InvertibleISP) -> str | None:
     return weights_hash(model) if model.state_dict() else None
 
 
+def asks_for_checkpoint(capsule: Capsule) -> bool:
+    """Tell whether a JPEG was rendered with weights of the user's own, which have to be given."""
+    model: Any = capsule.header.get("model")
+    return isinstance(model, dict) and model.get("checkpoint") is not None
+
+
 def describe_model(model: InvertibleISP) -> dict[str, Any]:
     """Return what a capsule says about the model."""
     return {

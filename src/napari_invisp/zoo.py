@@ -11,4 +11,9 @@ register(CycleIsp)
 register(InvertibleGrayscale)
 register(UNetPair)
 
-__all__ = ["FOR_USE", "MODELS", "load_model"]
+__all__ = ["FOR_USE", "MODELS", "checkpoint_of", "load_model"]
+
+
+def checkpoint_of(model: str) -> str | None:
+    """Return the path of a checkpoint, if that is what a model was called by."""
+    return None if model in MODELS else model

@@ -18,8 +18,9 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from napari_invisp.errors import OutputError, SettingsError
+from napari_invisp.errors import SettingsError
 from napari_invisp.evaluation.rows import Mean, Row, means
+from napari_invisp.files import known_suffix
 
 FORMATS = (".svg", ".png")
 
@@ -68,13 +69,7 @@ def plot_format(path: Path) -> str:
     OutputError
         It is neither.
     """
-    suffix = path.suffix.lower()
-    if suffix not in FORMATS:
-        raise OutputError(
-            f"{path} does not say what kind of plot to write: let its name end in "
-            f"{', '.join(FORMATS)}"
-        )
-    return suffix
+    return known_suffix(path, FORMATS, "plot")
 
 
 def plot_kind(

@@ -9,9 +9,8 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from napari_invisp.errors import OutputError
 from napari_invisp.evaluation.rows import SETTINGS, TableRow, means
-from napari_invisp.files import write_bytes_atomic
+from napari_invisp.files import known_suffix, write_bytes_atomic
 from napari_invisp.strictjson import dumps
 
 
@@ -23,13 +22,7 @@ def table_format(path: Path) -> str:
     OutputError
         It is none of these.
     """
-    suffix = path.suffix.lower()
-    if suffix not in _FORMATS:
-        raise OutputError(
-            f"{path} does not say what kind of table to write: let its name end in "
-            f"{', '.join(_FORMATS)}"
-        )
-    return suffix
+    return known_suffix(path, _FORMATS, "table")
 
 
 def write_table(

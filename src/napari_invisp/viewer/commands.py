@@ -9,7 +9,7 @@ from napari.utils.notifications import show_error, show_info
 from qtpy.QtWidgets import QDockWidget, QPushButton
 
 from napari_invisp.viewer.compare.comparing import Mode
-from napari_invisp.viewer.docks.base import Dock, unproxied
+from napari_invisp.viewer.docks.base import Dock
 from napari_invisp.viewer.docks.compare import CompareDock
 from napari_invisp.viewer.docks.errors import ErrorMapsDock
 from napari_invisp.viewer.docks.histogram import HistogramDock
@@ -19,6 +19,7 @@ from napari_invisp.viewer.docks.render import RenderDock, ask_for_jpeg
 from napari_invisp.viewer.layers import jpeg_path_of
 from napari_invisp.viewer.layers.clipping import toggle_clipping as toggle_clipping
 from napari_invisp.viewer.layers.provenance import in_words, known_of, recall_layer
+from napari_invisp.viewer.proxy import unproxied
 
 _D = TypeVar("_D", bound=Dock)
 

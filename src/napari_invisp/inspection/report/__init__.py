@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from napari_invisp.errors import OutputError
-from napari_invisp.files import write_bytes_atomic
+from napari_invisp.files import known_suffix, write_bytes_atomic
 from napari_invisp.inspection.report.as_html import to_html
 from napari_invisp.inspection.report.as_pdf import to_pdf
 from napari_invisp.inspection.report.contents import Contents, ReportData
@@ -27,13 +26,7 @@ def report_format(path: Path) -> str:
     OutputError
         It is neither.
     """
-    suffix = path.suffix.lower()
-    if suffix not in FORMATS:
-        raise OutputError(
-            f"{path} does not say what kind of report to write: let its name end in "
-            f"{' or '.join(FORMATS)}"
-        )
-    return suffix
+    return known_suffix(path, FORMATS, "report", between=" or ")
 
 
 def write_report(path: Path, data: ReportData) -> Contents:

@@ -22,7 +22,7 @@ from napari_invisp.viewer.layers import (
     Kind,
     facts_of,
 )
-from napari_invisp.viewer.layers.family import family_of
+from napari_invisp.viewer.layers.family import family_of, first_of
 
 #: The letter that results are kept under.
 LETTER = "A"
@@ -48,9 +48,12 @@ def default_pair(layers: LayerList) -> Pair:
     family = family_of(layers, layers.selection.active)
     if family is not None:
         if family.results:
-            first, second = _first(family.sources, _OF_SOURCE), _first(family.results, _OF_RESULTS)
+            first, second = (
+                first_of(family.sources, _OF_SOURCE),
+                first_of(family.results, _OF_RESULTS),
+            )
         else:
-            first, second = _first(family.sources, _BEFORE), _first(family.sources, _AFTER)
+            first, second = first_of(family.sources, _BEFORE), first_of(family.sources, _AFTER)
         if first is not None and second is not None:
             return first, second
     *_, first, second = None, None, *images(layers)
@@ -117,7 +120,3 @@ def how_made(facts: dict[str, Any]) -> str:
 
 def _label(facts: dict[str, Any]) -> str:
     return f" [{LETTER} {how_made(facts)}]"
-
-
-def _first(layers: dict[Kind, Layer], kinds: Iterable[Kind]) -> Layer | None:
-    return next((layers[kind] for kind in kinds if kind in layers), None)

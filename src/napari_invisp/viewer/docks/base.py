@@ -9,22 +9,23 @@ from typing import Any, ClassVar
 import napari.viewer
 from napari.plugins import menu_item_template
 from napari.settings import get_settings
-from napari.utils.notifications import notification_manager, show_error
 from qtpy.QtCore import QEvent, QSize, Qt, QTimer
 from qtpy.QtWidgets import (
     QDockWidget,
+    QHBoxLayout,
     QLabel,
     QMainWindow,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
 
-from napari_invisp.errors import InvispError
 from napari_invisp.viewer import shortcuts
 from napari_invisp.viewer.controls import OBJECT_NAME, named
 from napari_invisp.viewer.layers.provenance import recall_layer
+from napari_invisp.viewer.proxy import unproxied
 
 #: What napari's menus call the plugin.
 PLUGIN_TITLE = "InvISP"
@@ -182,21 +183,8 @@ class Dock(QWidget):
             QTimer.singleShot(0, docked.show)
 
 
-def unproxied(viewer: napari.viewer.Viewer) -> napari.viewer.Viewer:
-    """Return the viewer itself: commands are given a proxy, whose layers are not its own."""
-    return getattr(viewer, "__wrapped__", viewer)
-
-
 def _on_inserted(event: Any) -> None:
     recall_layer(event.value)
-
-
-def report_failure(error: Exception) -> None:
-    """Tell the user why work came to nothing; a defect goes to napari's own handler."""
-    if isinstance(error, InvispError):
-        show_error(str(error))
-    else:
-        notification_manager.receive_error(type(error), error, error.__traceback__)
 
 
 def button(name: str, text: str, slot: Callable[[], None], help_text: str) -> QPushButton:
@@ -211,4 +199,13 @@ def label(name: str, text: str, help_text: str = "") -> QLabel:
     """Make a label with an object name and a tooltip."""
     made = QLabel(text)
     named(made, name, help_text)
+    return made
+
+
+def button_row(*buttons: QPushButton) -> QHBoxLayout:
+    """Lay buttons side by side, so that they share the room equally."""
+    made = QHBoxLayout()
+    for each in buttons:
+        each.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        made.addWidget(each)
     return made

@@ -19,7 +19,6 @@ from qtpy.QtWidgets import (
     QProgressBar,
     QTableWidgetItem,
     QVBoxLayout,
-    QWidget,
 )
 
 from napari_invisp.batch import Job, State, Task, as_csv, perform
@@ -30,9 +29,10 @@ from napari_invisp.sensor.reading import RAW_EXTENSIONS, is_raw_name
 from napari_invisp.settings import BatchSettings
 from napari_invisp.viewer import commands
 from napari_invisp.viewer.controls import Form, named
-from napari_invisp.viewer.docks.base import Dock, button, label, report_failure
+from napari_invisp.viewer.docks.base import Dock, button, button_row, label
 from napari_invisp.viewer.docks.drops import Drops
 from napari_invisp.viewer.docks.tasks import TaskTable
+from napari_invisp.viewer.failures import report_failure
 from napari_invisp.viewer.files.readers import read_layers
 from napari_invisp.viewer.layers import LayerData
 from napari_invisp.viewer.preferences import default_settings
@@ -169,12 +169,15 @@ class BatchDock(Dock):
 
         left, right = QVBoxLayout(), QVBoxLayout()
         left.addLayout(
-            _row(self.add_button, self.remove_button, self.clear_button, self.csv_button)
+            button_row(self.add_button, self.remove_button, self.clear_button, self.csv_button)
         )
         left.addWidget(self.table, 1)
         right.addWidget(self.form)
-        right.addLayout(_row(self.folder_button, self.folder_label))
-        right.addLayout(_row(self.start_button, self.cancel_button))
+        folder = QHBoxLayout()  # the label gets what the button leaves
+        folder.addWidget(self.folder_button)
+        folder.addWidget(self.folder_label)
+        right.addLayout(folder)
+        right.addLayout(button_row(self.start_button, self.cancel_button))
         right.addWidget(self.stage)
         right.addWidget(self.bar)
         right.addStretch()
@@ -331,10 +334,3 @@ def _opened(path: Path, report: Report) -> Iterator[LayerData]:
 
 def _is_wanted(path: Path) -> bool:
     return is_raw_name(path) or path.suffix.lower() in JPEG_SUFFIXES
-
-
-def _row(*widgets: QWidget) -> QHBoxLayout:
-    row = QHBoxLayout()
-    for each in widgets:
-        row.addWidget(each)
-    return row

@@ -14,10 +14,8 @@ from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
     QGroupBox,
-    QHBoxLayout,
     QLayout,
     QPushButton,
-    QSizePolicy,
     QSlider,
     QVBoxLayout,
     QWidget,
@@ -39,7 +37,7 @@ from napari_invisp.viewer.compare.pairs import (
 )
 from napari_invisp.viewer.compare.swiping import canvas_lives
 from napari_invisp.viewer.controls import Form, named
-from napari_invisp.viewer.docks.base import Dock, button, label
+from napari_invisp.viewer.docks.base import Dock, button, button_row, label
 from napari_invisp.viewer.layers import KIND, Kind, facts_of, raw_of
 from napari_invisp.viewer.shortcuts import key_of
 
@@ -176,11 +174,11 @@ class CompareDock(Dock):
         pickers = QFormLayout()
         for picker in (self.picker_a, self.picker_b):
             pickers.addRow(picker.label, picker.native)
-        modes = _row(*self.mode_buttons.values())
-        self._box("Layers", pickers, _row(self.swap_button))
-        self._box("Compare", modes, _row(self.flip_button), self.form, self.showing)
-        self._box("Exposure of all layers", self.exposure_form, _row(self.reset_button))
-        kept = _row(self.keep_button, self.release_button)
+        modes = button_row(*self.mode_buttons.values())
+        self._box("Layers", pickers, button_row(self.swap_button))
+        self._box("Compare", modes, button_row(self.flip_button), self.form, self.showing)
+        self._box("Exposure of all layers", self.exposure_form, button_row(self.reset_button))
+        kept = button_row(self.keep_button, self.release_button)
         self._box("Two models or qualities", kept, self.kept_note)
         self.contents.addStretch()
 
@@ -364,11 +362,3 @@ def _shortened(name: str) -> str:
     """Leave out the middle of a name that is longer than the pickers are wide."""
     half = _NAME_LENGTH // 2
     return name if len(name) <= _NAME_LENGTH else f"{name[:half]}…{name[-half:]}"
-
-
-def _row(*buttons: QPushButton) -> QHBoxLayout:
-    row = QHBoxLayout()
-    for each in buttons:
-        each.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        row.addWidget(each)
-    return row

@@ -28,7 +28,8 @@ from napari_invisp.inspection.maps import Frame, Summary, title_of, unit_of
 from napari_invisp.inspection.wording import decibels
 from napari_invisp.settings import ErrorMapSettings
 from napari_invisp.viewer.controls import Form, named
-from napari_invisp.viewer.docks.base import Dock, button, label, report_failure
+from napari_invisp.viewer.docks.base import Dock, button, label
+from napari_invisp.viewer.failures import report_failure
 from napari_invisp.viewer.layers import KIND, MAP, PARTIAL, LayerData, facts_of, raw_of
 from napari_invisp.viewer.layers.errors import (
     comparable,

@@ -19,9 +19,10 @@ from napari_invisp.inspection.statistics import Survey, as_csv, survey
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.settings import AXES, REGIONS, HistogramSettings
 from napari_invisp.viewer.controls import Form, named
-from napari_invisp.viewer.docks.base import Dock, button, label, report_failure
+from napari_invisp.viewer.docks.base import Dock, button, label
 from napari_invisp.viewer.docks.histogram_plots import HistogramPlots
 from napari_invisp.viewer.docks.statistics_table import saturation_note, table
+from napari_invisp.viewer.failures import report_failure
 from napari_invisp.viewer.layers import base_name
 from napari_invisp.viewer.layers.clipping import LEGEND, overlay_of, set_clipping
 from napari_invisp.viewer.layers.family import Family, family_of

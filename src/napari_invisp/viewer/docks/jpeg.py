@@ -26,9 +26,10 @@ from napari_invisp.jpeg.codec import decode_jpeg
 from napari_invisp.tiling import Watcher
 from napari_invisp.viewer import commands
 from napari_invisp.viewer.controls import named
-from napari_invisp.viewer.docks.base import Dock, button, label, report_failure
+from napari_invisp.viewer.docks.base import Dock, button, label
 from napari_invisp.viewer.docks.drops import Drops
 from napari_invisp.viewer.docks.render import ask_for_jpeg
+from napari_invisp.viewer.failures import report_failure
 from napari_invisp.viewer.files.writers import write_dng_layer
 from napari_invisp.viewer.layers import (
     JPEG_SUFFIXES,

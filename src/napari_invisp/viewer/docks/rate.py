@@ -12,13 +12,14 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QHBoxLayout, QHeaderView, QTableWidget, QTableWidgetItem
 
-from napari_invisp.inspection.rate import SWEEP, Line, RateCurves, RatePoint
+from napari_invisp.inspection.rate import SWEEP, RateCurves, RatePoint
 from napari_invisp.pipeline import Rendering
 from napari_invisp.viewer.controls import named
 from napari_invisp.viewer.docks.base import Dock, button, label
 from napari_invisp.viewer.docks.plots import TEXT, Plot
 from napari_invisp.viewer.docks.render import RenderDock
 from napari_invisp.viewer.layers import FIGURES, RENDERING
+from napari_invisp.viewer.work.bench import line_of
 
 # Okabe and Ito's colours, those that are bright enough for dark ground.
 _COLOURS = ("#56B4E9", "#E69F00", "#2ec99a", "#CC79A7", "#F0E442", "#D55E00")
@@ -183,7 +184,8 @@ class RateDock(Dock):
         rendering: Rendering | None = None
         if self._raw is not None:
             rendering = self._render.runs.fact(self._raw, RENDERING)
-        missing = curves.missing(self._line(rendering)) if rendering is not None else []
+        subsampling = self._render.controls.settings().subsampling
+        missing = curves.missing(line_of(rendering, subsampling)) if rendering is not None else []
         idle = not self._render.running
         self.sweep_button.setEnabled(bool(missing) and idle)
         self.clear_button.setEnabled(any(True for _ in curves) and idle)
@@ -196,11 +198,6 @@ class RateDock(Dock):
             self.note.setText(f"Not measured yet: quality {qualities}.")
         else:
             self.note.setText("All standard qualities are measured.")
-
-    def _line(self, rendering: Rendering) -> Line:
-        made = rendering.settings
-        subsampling = self._render.controls.settings().subsampling
-        return Line(made.model, made.headroom, subsampling)
 
     def _sweep(self) -> None:
         self._render.sweep()

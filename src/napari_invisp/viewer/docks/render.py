@@ -17,10 +17,8 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QFormLayout,
     QGroupBox,
-    QHBoxLayout,
     QProgressBar,
     QPushButton,
-    QSizePolicy,
     QWidget,
 )
 
@@ -28,7 +26,7 @@ from napari_invisp.inspection.figures import Figures
 from napari_invisp.pipeline import Rendering
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.viewer.controls import Controls, named
-from napari_invisp.viewer.docks.base import Dock, button, label
+from napari_invisp.viewer.docks.base import Dock, button, button_row, label
 from napari_invisp.viewer.docks.figures import FiguresPanel
 from napari_invisp.viewer.files.exporting import DNG, JPEG, Format, ask_and_export
 from napari_invisp.viewer.layers import (
@@ -193,14 +191,16 @@ class RenderDock(Dock):
         layout.addLayout(picker)
         layout.addWidget(self.controls)
         layout.addLayout(
-            _row(self.render_button, self.recover_button, self.cancel_button, self.reset_button)
+            button_row(
+                self.render_button, self.recover_button, self.cancel_button, self.reset_button
+            )
         )
         layout.addWidget(self.note)
         layout.addWidget(self.stage)
         layout.addWidget(self.bar)
         layout.addWidget(self.show_box)
         layout.addWidget(self.result_box)
-        layout.addLayout(_row(self.save_jpeg_button, self.save_dng_button))
+        layout.addLayout(button_row(self.save_jpeg_button, self.save_dng_button))
         layout.addWidget(self.recover_file_button)
         layout.addStretch()
 
@@ -222,7 +222,7 @@ class RenderDock(Dock):
         for each in buttons.values():
             each.setCheckable(True)
             self._exclusive.addButton(each)
-        box.setLayout(_row(*buttons.values()))
+        box.setLayout(button_row(*buttons.values()))
         return box, buttons
 
     def _connect(self) -> None:
@@ -459,11 +459,3 @@ def ask_for_jpeg(parent: QWidget | None) -> Path | None:
     """Let the user choose a JPEG file; ``None`` if they do not."""
     name, _ = QFileDialog.getOpenFileName(parent, "Recover RAW from a JPEG file", "", _JPEG_FILTER)
     return Path(name) if name else None
-
-
-def _row(*buttons: QPushButton) -> QHBoxLayout:
-    row = QHBoxLayout()
-    for each in buttons:
-        each.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        row.addWidget(each)
-    return row

@@ -21,7 +21,7 @@ from napari_invisp.inspection.regions import Region
 from napari_invisp.inspection.report import ReportData, write_report
 from napari_invisp.inspection.statistics import as_csv, survey
 from napari_invisp.sensor.record import RawRecord
-from napari_invisp.viewer.docks.base import report_failure
+from napari_invisp.viewer.failures import report_failure
 from napari_invisp.viewer.files.writers import (
     MAPS,
     SRGB,
@@ -48,6 +48,7 @@ from napari_invisp.viewer.layers import (
 )
 from napari_invisp.viewer.layers.family import Family, family_of
 from napari_invisp.viewer.layers.provenance import provenance_of
+from napari_invisp.viewer.proxy import unproxied
 from napari_invisp.viewer.work.worker import Runner
 
 Writer = Callable[[str, Any, dict[str, Any]], list[str]]
@@ -115,7 +116,7 @@ def formats_of(layer: Layer) -> list[Format]:
 
 def export_layer(viewer: Viewer) -> None:
     """Ask for a file and a format, and write the selected layer to it."""
-    viewer = _own(viewer)
+    viewer = unproxied(viewer)
     layer = viewer.layers.selection.active
     formats = formats_of(layer) if layer is not None else []
     if layer is None or not formats:
@@ -149,7 +150,7 @@ def export(viewer: Viewer, layer: Layer, path: Path, chosen: Format) -> Runner:
 
 def export_statistics(viewer: Viewer) -> None:
     """Ask for a file and write the statistics of a RAW, and of what was recovered of it, as CSV."""
-    viewer = _own(viewer)
+    viewer = unproxied(viewer)
     family = _family(viewer)
     if family is None:
         show_error("select a layer of a RAW first, to export its statistics")
@@ -167,7 +168,7 @@ def export_statistics(viewer: Viewer) -> None:
 
 def export_report(viewer: Viewer) -> None:
     """Ask for a file and write a report on a RAW and what was recovered of it."""
-    viewer = _own(viewer)
+    viewer = unproxied(viewer)
     family = _family(viewer)
     if family is None or family.original is None or family.recovered is None:
         show_error(
@@ -210,11 +211,6 @@ def run(path: Path, write: Write) -> Runner:
         ending.connect(lambda *_: bar.close())
     runner.start(work)
     return runner
-
-
-def _own(viewer: Viewer) -> Viewer:
-    """Return the viewer itself: commands are given a proxy, whose layers are proxies too."""
-    return getattr(viewer, "__wrapped__", viewer)
 
 
 def _ask(

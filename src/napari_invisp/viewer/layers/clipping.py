@@ -21,7 +21,7 @@ from napari_invisp.inspection.clipping import (
 )
 from napari_invisp.inspection.statistics import Levels
 from napari_invisp.sensor.record import RawRecord
-from napari_invisp.viewer.docks.base import report_failure
+from napari_invisp.viewer.failures import report_failure
 from napari_invisp.viewer.layers import (
     KIND,
     METADATA_KEY,
@@ -32,6 +32,7 @@ from napari_invisp.viewer.layers import (
     upright,
 )
 from napari_invisp.viewer.layers.family import family_of
+from napari_invisp.viewer.proxy import unproxied
 from napari_invisp.viewer.work.worker import Runner
 
 #: What the colours of an overlay mean.
@@ -179,8 +180,7 @@ def set_clipping(
 
 def toggle_clipping(viewer: napari.Viewer) -> None:
     """Show where the selected layer's RAW clips, or hide it again; a command for menus."""
-    # Commands are given a proxy, whose layers are not the viewer's own.
-    viewer = getattr(viewer, "__wrapped__", viewer)
+    viewer = unproxied(viewer)
     active = viewer.layers.selection.active
     family = family_of(viewer.layers, active)
     source = None

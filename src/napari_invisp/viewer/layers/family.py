@@ -63,12 +63,12 @@ class Family:
     def original_layer(self) -> Layer | None:
         """A layer of the original, its mosaic rather than its picture."""
         # What was recovered once and is rendered again is an original too.
-        return None if self.original is None else _first(self.sources, _OPENED + _RECOVERED)
+        return None if self.original is None else first_of(self.sources, _OPENED + _RECOVERED)
 
     @property
     def recovered_layer(self) -> Layer | None:
         """A layer of the recovered RAW, its mosaic rather than its picture."""
-        return _first(self.sources if self.original is None else self.results, _RECOVERED)
+        return first_of(self.sources if self.original is None else self.results, _RECOVERED)
 
     @property
     def partial(self) -> bool:
@@ -83,7 +83,7 @@ class Family:
 
     def picture(self, *kinds: Kind) -> NDArray[Any] | None:
         """Return the pixels of a layer of the first of some kinds that there is."""
-        layer = _first(self.sources | self.results, kinds)
+        layer = first_of(self.sources | self.results, kinds)
         return layer.data[0] if layer is not None else None
 
 
@@ -118,5 +118,6 @@ def family_of(
     return Family(raw, sources, results)
 
 
-def _first(layers: Mapping[Kind, Layer], kinds: Iterable[Kind]) -> Layer | None:
+def first_of(layers: Mapping[Kind, Layer], kinds: Iterable[Kind]) -> Layer | None:
+    """Return the layer of the first of some kinds that there is."""
     return next((layers[kind] for kind in kinds if kind in layers), None)

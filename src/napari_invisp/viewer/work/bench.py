@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from napari_invisp.development import Demosaiced
 from napari_invisp.flow.base import InvertibleISP
+from napari_invisp.inspection.rate import Line
 from napari_invisp.metrics import (
     bits_per_pixel,
     compression_ratio,
@@ -150,3 +151,8 @@ def made_with(settings: RenderSettings) -> dict[str, Any]:
 def size_of(size: int, record: RawRecord) -> tuple[int, float, float]:
     """Return what figures say about the size of a JPEG: bytes, bits a pixel, compression ratio."""
     return size, bits_per_pixel(size, record), compression_ratio(size, record)
+
+
+def line_of(rendering: Rendering, subsampling: str) -> Line:
+    """Return the rate-distortion curve that JPEG files of a rendering belong to."""
+    return Line(rendering.settings.model, rendering.settings.headroom, subsampling)

@@ -15,15 +15,15 @@ from napari_invisp.errors import CapsuleError, InvispError
 from napari_invisp.evaluation.fidelity import rgb_psnr_through_jpeg
 from napari_invisp.files import read_whole
 from napari_invisp.inspection.figures import Figures
-from napari_invisp.inspection.rate import Line, RatePoint
+from napari_invisp.inspection.rate import RatePoint
 from napari_invisp.jpeg.capsule import from_jpeg
-from napari_invisp.jpeg.codec import decode_jpeg, encode_jpeg
+from napari_invisp.jpeg.codec import encode_jpeg
 from napari_invisp.metrics import (
     bits_per_pixel,
     compare_raw,
     raw_psnr,
 )
-from napari_invisp.pipeline import Pipeline, Rendering
+from napari_invisp.pipeline import Pipeline, Rendering, asks_for_checkpoint
 from napari_invisp.settings import RenderSettings
 from napari_invisp.tiling import Watcher
 from napari_invisp.viewer.layers import (
@@ -40,12 +40,13 @@ from napari_invisp.viewer.work.bench import (
     Bench,
     Callbacks,
     Result,
+    line_of,
     made_with,
     pipeline_of,
     size_of,
 )
 from napari_invisp.viewer.work.frames import RECOVERY, RESULTS, Frames
-from napari_invisp.zoo import MODELS
+from napari_invisp.zoo import checkpoint_of
 
 
 def render(
@@ -105,10 +106,11 @@ def encode(
     }
     pipeline = pipeline_of(settings, report, frames)
     jpeg = pipeline.encode(rendering, *coding)
+    unpacked = pipeline.unpack(jpeg, model=checkpoint_of(rendering.settings.model))
     frames.whole(Kind.RENDERED, rendering.rgb)
-    frames.whole(Kind.DECODED, decode_jpeg(jpeg).rgb)
+    frames.whole(Kind.DECODED, unpacked.jpeg.rgb)
     yield Result(frames.layers(RECOVERY, facts, partial=True), frames)
-    recovery = pipeline.recover(jpeg, "the JPEG", _checkpoint(rendering.settings.model))
+    recovery = pipeline.recover_unpacked(unpacked)
     frames.finish_errors()
     bench.networks_of(rendering)[coding] = recovery.network
     bench.overhead = len(jpeg) - len(encode_jpeg(rendering.rgb, *coding))
@@ -159,11 +161,11 @@ def sweep(
     watcher = Watcher(report.progress, report.cancelled)
     pipeline = Pipeline(settings, cancelled=report.cancelled, notify=report.notify)
     record, subsampling = rendering.record, settings.subsampling
-    line = Line(rendering.settings.model, rendering.settings.headroom, subsampling)
+    line = line_of(rendering, subsampling)
     for done, quality in enumerate(qualities):
         watcher.step("sweep", done, len(qualities))
         jpeg = pipeline.encode(rendering, quality, subsampling)
-        recovered = pipeline.recover(jpeg, "the JPEG", _checkpoint(rendering.settings.model))
+        recovered = pipeline.recover(jpeg, "the JPEG", checkpoint_of(rendering.settings.model))
         yield RatePoint(
             line,
             quality,
@@ -201,10 +203,9 @@ def recover_files(
 
 def _recover_file(path: Path, settings: RenderSettings, report: Callbacks) -> Iterator[Result]:
     data = read_whole(path, "a JPEG file", CapsuleError)
-    wanted: Any = from_jpeg(data, str(path)).header.get("model")
-    asks = isinstance(wanted, dict) and wanted.get("checkpoint") is not None
+    asks = asks_for_checkpoint(from_jpeg(data, str(path)))
     pipeline = pipeline_of(settings, report)
-    unpacked = pipeline.unpack(data, str(path), _checkpoint(settings.model) if asks else None)
+    unpacked = pipeline.unpack(data, str(path), checkpoint_of(settings.model) if asks else None)
     record, jpeg = unpacked.record, unpacked.jpeg
     frames = Frames(record, path.stem, has_original=False)
     facts: dict[str, Any] = {
@@ -227,8 +228,3 @@ def _recover_file(path: Path, settings: RenderSettings, report: Callbacks) -> It
     yield Result(frames.layers(kinds, facts, partial=True) + picture, frames)
     pipeline_of(settings, report, frames).recover_unpacked(unpacked)
     yield Result(frames.layers(kinds, facts, partial=False) + picture, frames)
-
-
-def _checkpoint(model: str) -> str | None:
-    """Return the path of a checkpoint, if that is what the model is."""
-    return None if model in MODELS else model

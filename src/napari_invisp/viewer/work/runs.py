@@ -14,8 +14,6 @@ import napari.viewer
 import numpy as np
 from napari.layers import Layer
 from napari.utils.notifications import (
-    notification_manager,
-    show_error,
     show_warning,
 )
 from qtpy.compat import isalive
@@ -24,10 +22,11 @@ from qtpy.QtWidgets import QWidget
 
 from napari_invisp.errors import InvispError
 from napari_invisp.inspection.figures import Figures
-from napari_invisp.inspection.rate import Line, RateCurves, RatePoint
+from napari_invisp.inspection.rate import RateCurves, RatePoint
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.settings import RenderSettings
 from napari_invisp.tiling import Part
+from napari_invisp.viewer.failures import report_failure
 from napari_invisp.viewer.layers import (
     CURVES,
     FIGURES,
@@ -48,7 +47,7 @@ from napari_invisp.viewer.layers import (
 from napari_invisp.viewer.layers.thumbnails import show_thumbnail
 from napari_invisp.viewer.layers.view import part_in_view
 from napari_invisp.viewer.work import jobs
-from napari_invisp.viewer.work.bench import Bench, Result
+from napari_invisp.viewer.work.bench import Bench, Result, line_of
 from napari_invisp.viewer.work.following import Glimpse, Moved, follow
 from napari_invisp.viewer.work.frames import RESULTS, Frames
 from napari_invisp.viewer.work.worker import Runner, Work
@@ -206,10 +205,7 @@ class Runs(QObject):
         """Measure a RAW layer's rendering at all standard qualities that are not known yet."""
         rendering = self.fact(raw, RENDERING)
         if rendering is not None:
-            made = rendering.settings
-            missing = self.curves(raw).missing(
-                Line(made.model, made.headroom, settings.subsampling)
-            )
+            missing = self.curves(raw).missing(line_of(rendering, settings.subsampling))
             bench = self._bench_of(rendering.record)
             work = partial(jobs.sweep, bench, rendering, missing, settings)
             self._start(Run.SWEEP, work, raw)
@@ -328,7 +324,7 @@ class Runs(QObject):
             case RatePoint():
                 self._add_point(result)
             case InvispError():
-                show_error(str(result))
+                report_failure(result)
 
     def _then(self, *steps: Callable[[], int | None]) -> None:
         """Do something when what is waiting is done, and let the window breathe in between."""
@@ -436,10 +432,7 @@ class Runs(QObject):
     # -- its end -------------------------------------------------------------------------------
 
     def _on_failed(self, error: Exception) -> None:
-        if isinstance(error, InvispError):
-            show_error(str(error))
-        else:
-            notification_manager.receive_error(type(error), error, error.__traceback__)
+        report_failure(error)
         self._finish("Failed")
 
     def _on_finished(self) -> None:
