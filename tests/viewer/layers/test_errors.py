@@ -32,7 +32,6 @@ from napari_invisp.viewer.layers.errors import (
     default_pair,
     dress,
     error_layer,
-    error_limit,
     find_map,
     frame_of,
     frames_of,
@@ -97,7 +96,7 @@ def test_maps_of_all_qualities_have_one_scale() -> None:
         data, arguments, _ = error_layer(original, worse, "x", {})
         layer = Image(data, **arguments)
         assert layer.contrast_limits == pytest.approx([0, 0.02 * (3900 - 60)])
-        assert error_limit(original) == layer.contrast_limits[1]
+        assert limits_of(ErrorMapSettings(), original)[1] == layer.contrast_limits[1]
 
 
 def test_every_metric_looks_dark_where_there_is_no_error() -> None:

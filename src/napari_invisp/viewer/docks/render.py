@@ -24,7 +24,6 @@ from qtpy.QtWidgets import (
 
 from napari_invisp.inspection.figures import Figures
 from napari_invisp.pipeline import Rendering
-from napari_invisp.sensor.record import RawRecord
 from napari_invisp.viewer.controls import Controls, named
 from napari_invisp.viewer.docks.base import Dock, button, button_row, label
 from napari_invisp.viewer.docks.figures import FiguresPanel
@@ -397,10 +396,6 @@ class RenderDock(Dock):
             ask_and_export(self._viewer, layer, base_name(self.raw_layer), [chosen])
 
     # -- looks ---------------------------------------------------------------------------------
-
-    def _picked_record(self) -> RawRecord | None:
-        layer = self.raw_layer
-        return raw_of(layer) if layer is not None else None
 
     def _say(self, text: str) -> None:
         self.stage.setText(text)

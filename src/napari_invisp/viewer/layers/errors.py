@@ -93,11 +93,6 @@ def error_layer(
     return layer_data(values, recovered, look, facts | {KIND: Kind.ERROR, MAP: settings})
 
 
-def error_limit(original: RawRecord) -> float:
-    """Return the error in DN that is brightest in an error map with the default settings."""
-    return limits_of(ErrorMapSettings(), original)[1]
-
-
 def map_look(settings: ErrorMapSettings, limits: tuple[float, float]) -> dict[str, Any]:
     """Return colours and contrast limits of a map, as arguments or attributes of its layer."""
     colours: str | Colormap = "inferno"
