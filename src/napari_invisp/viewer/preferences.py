@@ -12,6 +12,7 @@ from typing import Any
 
 from napari.settings import get_plugin_settings
 from napari.utils.notifications import show_warning
+from qtpy.compat import isalive
 from qtpy.QtCore import QTimer
 
 from napari_invisp.errors import SettingsError
@@ -68,7 +69,8 @@ def on_change(told: Callable[[], None]) -> Callable[[], None]:
 
     def stop() -> None:
         settings.events.changed.disconnect(hear)
-        rest.stop()
+        if isalive(rest):  # it is not where the whole program ends
+            rest.stop()
 
     settings.events.changed.connect(hear)
     return stop

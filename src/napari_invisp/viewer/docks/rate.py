@@ -182,10 +182,12 @@ class RateDock(Dock):
 
     def _refresh_buttons(self, curves: RateCurves) -> None:
         rendering: Rendering | None = None
+        missing: list[int] = []
         if self._raw is not None:
             rendering = self._render.runs.fact(self._raw, RENDERING)
-        subsampling = self._render.controls.settings().subsampling
-        missing = curves.missing(line_of(rendering, subsampling)) if rendering is not None else []
+        if rendering is not None:
+            subsampling = self._render.controls.settings().subsampling
+            missing = curves.missing(line_of(rendering, subsampling))
         idle = not self._render.running
         self.sweep_button.setEnabled(bool(missing) and idle)
         self.clear_button.setEnabled(any(True for _ in curves) and idle)

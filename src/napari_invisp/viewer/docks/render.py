@@ -10,6 +10,7 @@ from typing import Any
 import napari.viewer
 from magicgui.widgets import ComboBox
 from napari.layers import Layer
+from qtpy.compat import isalive
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import (
     QApplication,
@@ -74,10 +75,11 @@ class RenderDock(Dock):
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__(napari_viewer, "widget")
-        self.runs = Runs(self._viewer, self.window)
+        self.runs = Runs(self._viewer, lambda: self.window() if isalive(self) else None)
         # Of the part in view, while the frame is not of one setting.
         self._in_view: Figures | None = None
         self._progress: tuple[str, int, int] | None = None
+        self._total = 0
         self._saying = QTimer()
         self._saying.setObjectName("napari-invisp.saying")
         self._saying.setSingleShot(True)
@@ -327,18 +329,14 @@ class RenderDock(Dock):
             return
         stage, done, total = self._progress
         if total > 1:
-            self._say(f"{stage.capitalize()}: {done} of {total}")
-            self.bar.setRange(0, total)
-            self.bar.setValue(done)
+            self._say(f"{stage.capitalize()}: {done} of {total}", done, total)
         else:
             self._say(stage.capitalize())
 
     def _on_ended(self, text: str) -> None:
         self._saying.stop()
         self._progress = None
-        self._say(text)
-        if text.startswith("Done"):
-            self.bar.setValue(1)
+        self._say(text, done=1 if text.startswith("Done") else 0)
         self._refresh()
 
     def _on_moved(self) -> None:
@@ -397,10 +395,12 @@ class RenderDock(Dock):
 
     # -- looks ---------------------------------------------------------------------------------
 
-    def _say(self, text: str) -> None:
+    def _say(self, text: str, done: int = 0, total: int = 1) -> None:
         self.stage.setText(text)
-        self.bar.setRange(0, 1)
-        self.bar.setValue(0)
+        if total != self._total:  # each call may have to wait for the threads that work
+            self._total = total
+            self.bar.setRange(0, total)
+        self.bar.setValue(done)
 
     def _refresh(self, _: Any = None) -> None:
         """Make buttons, note and figures agree with the layers."""

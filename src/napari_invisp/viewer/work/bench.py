@@ -53,6 +53,9 @@ class Callbacks(Protocol):
     def focus(self) -> Part | None:
         """Tell what the user looks at."""
 
+    def wait_for_window(self) -> None:
+        """Wait until the last result is on the screen."""
+
 
 @dataclass(eq=False)
 class Bench:

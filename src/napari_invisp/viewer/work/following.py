@@ -17,7 +17,7 @@ from napari_invisp.errors import Cancelled
 from napari_invisp.flow.coded import Coded
 from napari_invisp.inspection.figures import Figures
 from napari_invisp.jpeg.codec import encode_jpeg
-from napari_invisp.live import Live, Source, rendered_anew
+from napari_invisp.live import Anew, Live, Source
 from napari_invisp.metrics import (
     compare_raw,
 )
@@ -105,6 +105,7 @@ def _followed(
     latest = next(reversed(known.values()), rendering.model)
     coding = settings.quality, settings.subsampling
     source: Source
+    anew: Anew | None = None
     if same:
         network = known.get(coding, latest)
         source = partial(_cut_out, rendering.rgb)
@@ -112,7 +113,7 @@ def _followed(
         demosaiced = bench.demosaiced_by(pipeline)
         model = demosaiced.conditioned(pipeline.load(), settings.headroom, device, QUICK_SAMPLE)
         network = model.adopting(latest)
-        source = rendered_anew(demosaiced, network, device)
+        source = anew = Anew(demosaiced, network, device)
     live = Live(source, network, record, Coded(*coding), device)
     first, *others = live.tiles(moved.part)
     sizes: list[tuple[int, int]] = []
@@ -125,7 +126,7 @@ def _followed(
     def stale() -> bool:
         return report.cancelled() or newest() is not moved
 
-    workers = min(torch.get_num_threads(), len(others))
+    workers = torch.get_num_threads()
     start = time.perf_counter()
     through(first)
     elapsed = time.perf_counter() - start
@@ -136,6 +137,9 @@ def _followed(
     if same and coding not in known:
         known[coding] = pipeline.tried(rendering, *coding)
         live = Live(source, known[coding], record, Coded(*coding), device)
+    if anew is not None:
+        pieces = anew.prepare([live.encoded(tile) for tile in others])
+        watcher.through("live", pieces, anew.render, workers)
     watcher.through("live", others, through, workers)
     yield Glimpse(frames)
     # Not before: to tell the layers costs time, too.

@@ -71,6 +71,7 @@ def render(
     report.progress("preview", 0, 1)
     frames[Kind.RENDERED].sketch(*preview(bench.record, settings.headroom))
     yield Result(frames.layers([Kind.RENDERED], facts, partial=True), frames)
+    report.wait_for_window()
     rendering = pipeline.render(bench.record, bench.demosaiced_by(pipeline))
     yield Result(frames.layers([Kind.RENDERED], facts | {RENDERING: rendering}, True), frames)
     yield from encode(bench, frames, rendering, settings, report)
@@ -110,6 +111,7 @@ def encode(
     frames.whole(Kind.RENDERED, rendering.rgb)
     frames.whole(Kind.DECODED, unpacked.jpeg.rgb)
     yield Result(frames.layers(RECOVERY, facts, partial=True), frames)
+    report.wait_for_window()
     recovery = pipeline.recover_unpacked(unpacked)
     frames.finish_errors()
     bench.networks_of(rendering)[coding] = recovery.network
@@ -226,5 +228,6 @@ def _recover_file(path: Path, settings: RenderSettings, report: Callbacks) -> It
     picture = frames.layers([Kind.JPEG], facts | {FIGURES: figures}, partial=False)
     kinds = (Kind.RECOVERED_MOSAIC, Kind.RECOVERED)
     yield Result(frames.layers(kinds, facts, partial=True) + picture, frames)
+    report.wait_for_window()
     pipeline_of(settings, report, frames).recover_unpacked(unpacked)
     yield Result(frames.layers(kinds, facts, partial=False) + picture, frames)

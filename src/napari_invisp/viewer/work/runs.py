@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -13,9 +14,7 @@ from typing import Any
 import napari.viewer
 import numpy as np
 from napari.layers import Layer
-from napari.utils.notifications import (
-    show_warning,
-)
+from napari.utils.notifications import show_warning
 from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QWidget
@@ -126,6 +125,7 @@ class Runs(QObject):
         self._next: Callable[[], None] | None = None
         # What is still to be done in the window, and what each leaves for it to breathe, in ms.
         self._steps: deque[Callable[[], int | None]] = deque()
+        self._undrawn: Layer | None = None
         #: Whether layers are being added, which selects them for a moment.
         self.adding = False
 
@@ -170,7 +170,9 @@ class Runs(QObject):
         self._timer.stop()
         self._stepper.stop()
         self._steps.clear()
-        self._run = None
+        self._run = self._undrawn = None
+        self._hold(False)
+        gc.unfreeze()
         self._runner.abandon()
 
     # -- what can be run -----------------------------------------------------------------------
@@ -277,11 +279,13 @@ class Runs(QObject):
             self._settle()
         self._next = None
         self._run, self._raw = run, raw
+        # To look for garbage among all that is there would hold up the window for too long.
+        gc.freeze()
         self._started = time.perf_counter()
         self._look()
-        self._runner.start(work)
         self._timer.start(_LIVE_REFRESH_MS if run is Run.LIVE else _REFRESH_MS)
         self.began.emit()
+        self._runner.start(work)  # last, so that the window need not wait for its threads
 
     def _newest(self) -> Moved:
         assert self._moved is not None
@@ -332,51 +336,23 @@ class Runs(QObject):
         if not self._stepper.isActive():
             self._stepper.start(0)
 
+    def _next_do(self, *steps: Callable[[], int | None]) -> None:
+        """Do something before what is waiting already."""
+        self._steps.extendleft(reversed(steps))
+
     def _step(self) -> None:
         pause = self._steps.popleft()() if self._steps else None
         if self._steps:
             self._stepper.start(pause or 0)
 
-    def _add(self, made: LayerData) -> int | None:
-        """Show one result; return how long the window needs for it."""
-        new = self._show(made)
-        if new is None:
-            return None
-        pause = self._draw_later()
-        if facts_of(new)[KIND] is Kind.ERROR:  # which is a step of its own
-            QTimer.singleShot(pause, partial(setattr, new.colorbar, "visible", True))
-            pause *= 2
-        return pause
-
-    def _added(self) -> None:
-        self._look()
-        self.changed.emit()
-
-    def _draw_later(self) -> int:
-        """Let other events go between adding a layer and drawing it; return how long that takes.
-
-        Either takes tens of milliseconds where there is no graphics card.
-        """
-        window = self._window()
-        if window is None:
-            return 0
-        window.setUpdatesEnabled(False)
-
-        def draw() -> None:
-            if isalive(window):
-                window.setUpdatesEnabled(True)
-
-        QTimer.singleShot(_BREATH_MS, draw)
-        return 2 * _BREATH_MS
-
-    def _show(self, made: LayerData) -> Layer | None:
-        """Add a layer, or put it in place of the one that it replaces; return it if it is new."""
+    def _add(self, made: LayerData) -> None:
+        """Show one result: a new layer, or new pixels in place of those that it replaces."""
         data, arguments, kind = made
         facts = arguments["metadata"][METADATA_KEY]
-        layer, new = find_layer(self._viewer.layers, facts), None
+        layer = find_layer(self._viewer.layers, facts)
         if layer is None:
-            layer = new = Layer.create(data, arguments, kind)
-            self._insert(new)
+            new = Layer.create(data, arguments, kind)
+            self._next_do(partial(self._insert, new), partial(self._select, new), self._draw)
         else:
             if layer.data[0] is not data[0]:
                 layer.data = data
@@ -387,24 +363,62 @@ class Runs(QObject):
         point = figures.point() if figures is not None else None
         if point is not None:
             self._add_point(point)
-        return new
 
-    def _insert(self, layer: Layer) -> None:
-        """Add a layer; one that is hidden is not selected, which would take time besides."""
+    def _added(self) -> None:
+        self._look()
+        self.changed.emit()
+        self._runner.catch_up()
+
+    def _insert(self, layer: Layer) -> int:
+        """Add a layer, neither selected nor drawn yet; return how long the window needs after it.
+
+        Each of these takes tens of milliseconds where there is no graphics card.
+        """
         layers = self._viewer.layers
-        place = self._place(layer)
+        selected = set(layers.selection)
         self.adding = True
         try:
-            if layer.visible:
-                layers.insert(place, layer)
-                self._hide_beneath(layer)
-            else:
-                selected = set(layers.selection)
-                with layers.selection.events.blocker_all():
-                    layers.insert(place, layer)
-                    layers.selection = selected
+            with layers.selection.events.blocker_all():
+                layers.insert(self._place(layer), layer)
+                layers.selection = selected
         finally:
             self.adding = False
+        self._undrawn = layer
+        return self._hold(True)
+
+    def _select(self, layer: Layer) -> None:
+        """Select a new layer, if it is to be looked at."""
+        if layer.visible and layer in self._viewer.layers:
+            self.adding = True
+            try:
+                self._viewer.layers.selection.active = layer
+            finally:
+                self.adding = False
+
+    def _draw(self) -> int:
+        """Draw the layer that was added last, if that was not done; return how long it takes."""
+        layer, self._undrawn = self._undrawn, None
+        if layer is None:
+            return 0
+        if layer.visible:
+            self._hide_beneath(layer)
+        if facts_of(layer)[KIND] is Kind.ERROR:
+            self._next_do(partial(self._explain, layer))
+        return self._hold(False)
+
+    def _hold(self, held: bool) -> int:
+        """Keep the window from drawing, or let it; return how long it needs to breathe, in ms."""
+        window = self._window()
+        if window is None or not isalive(window):
+            return 0
+        window.setUpdatesEnabled(not held)
+        return _BREATH_MS
+
+    def _explain(self, layer: Layer) -> int:
+        """Put its scale beside an error map."""
+        if layer in self._viewer.layers:
+            layer.colorbar.visible = True
+        return _BREATH_MS
 
     def _hide_beneath(self, top: Layer) -> None:
         """Hide the other layers of a RAW: to draw them costs time, and nobody sees them."""
@@ -460,11 +474,13 @@ class Runs(QObject):
             action()
 
     def _settle(self) -> None:
+        self._draw()
         self._timer.stop()
         self._stepper.stop()
         self._steps.clear()
         self._look()
         self._run = None
+        gc.unfreeze()
 
     def _painted(self) -> list[Layer]:
         """Return the layers that the run has painted."""

@@ -24,6 +24,9 @@ _NICENESS, _LOWEST = 10, 19
 # How long the window waits at most for the interpreter, which it does often while it draws.
 _SWITCH_S = 0.0005
 
+# How long work waits for a window to show what it handed over, at most.
+_PATIENCE_S = 2.0
+
 # Runs of models in all windows take turns: a cancelled one may be busy with its last tile.
 _turn = threading.Lock()
 
@@ -37,6 +40,7 @@ class Report:
         self._send = send
         self._focus = focus
         self._stop = threading.Event()
+        self._caught_up = threading.Event()
 
     def progress(self, stage: str, done: int, total: int) -> None:
         """Say how far the work is; a :data:`~napari_invisp.tiling.Progress`."""
@@ -57,6 +61,18 @@ class Report:
     def cancel(self) -> None:
         """Ask the work to stop."""
         self._stop.set()
+        self.catch_up()
+
+    def wait_for_window(self) -> None:
+        """Wait until the last result is on the screen, where that takes more than a moment.
+
+        To add layers takes much longer while threads compete for processor and interpreter.
+        """
+        self._caught_up.wait(_PATIENCE_S)
+
+    def catch_up(self) -> None:
+        """Say that the last result is on the screen."""
+        self._caught_up.set()
 
     def run(self, work: Work, alone: bool) -> None:
         """Do the work, in this thread, and send what becomes of it."""
@@ -65,6 +81,7 @@ class Report:
             with _in_turn() if alone else nullcontext():
                 if not self.cancelled():
                     for result in work(self):
+                        self._caught_up.clear()
                         self._send(self, "produced", (result,))
                     ending = ("finished", ())
         except Cancelled:
@@ -144,6 +161,11 @@ class Runner(QObject):
         report = self._current = Report(self._sent.emit, self._focus)
         self._busy[report] = self
         threading.Thread(target=report.run, args=(work, self._alone), name=THREAD_NAME).start()
+
+    def catch_up(self) -> None:
+        """Tell the run that the window has shown its last result."""
+        if self._current is not None:
+            self._current.catch_up()
 
     def cancel(self) -> None:
         """Stop the run that is going on, if any."""
