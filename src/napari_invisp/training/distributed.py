@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -95,4 +96,5 @@ def joined(device: str, notify: Callable[[str], None]) -> Iterator[Team]:
     try:
         yield Team(chosen, distributed.get_rank(), size)
     finally:
+        gc.collect()  # a wrapped module that outlives the group may abort the process at its end
         distributed.destroy_process_group()
