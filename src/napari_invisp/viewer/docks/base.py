@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import napari.viewer
 from napari.plugins import menu_item_template
 from napari.settings import get_settings
+from qtpy.compat import isalive
 from qtpy.QtCore import QEvent, QSize, Qt, QTimer
 from qtpy.QtWidgets import (
     QDockWidget,
@@ -112,6 +113,10 @@ class Dock(QWidget):
         """Connect one of napari's events for as long as the dock is open."""
         event.connect(slot)
         self._heard.append((event, slot))
+
+    def window_shown(self) -> QWidget | None:
+        """Return the window that this is part of, as long as there is one."""
+        return self.window() if isalive(self) else None
 
     def detach(self) -> None:
         """Let go of the viewer and stop what runs; the Qt side of this widget may be gone."""

@@ -44,6 +44,7 @@ from napari_invisp.viewer.layers.errors import (
     stretch,
 )
 from napari_invisp.viewer.layers.view import part_in_view
+from napari_invisp.viewer.work.adding import Adder
 from napari_invisp.viewer.work.maps import Job, Painted, read_frame, summed_up
 from napari_invisp.viewer.work.worker import Runner
 
@@ -84,6 +85,7 @@ class ErrorMapsDock(Dock):
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__(napari_viewer, "errors")
         self._painter, self._measurer, self._opener = (Runner(alone=False) for _ in range(3))
+        self._adder = Adder(self._viewer, self.window_shown)
         self._job: Job | None = None
         # The map is to be added, or put on top, as soon as there is something to see.
         self._asked = False
@@ -112,8 +114,10 @@ class ErrorMapsDock(Dock):
     def running(self) -> bool:
         """Whether something is being painted, measured or opened, or about to be."""
         timers = self._paint_timer.isActive() or self._view_timer.isActive()
-        return timers or any(
-            runner.running for runner in (self._painter, self._measurer, self._opener)
+        return (
+            timers
+            or self._adder.busy
+            or any(runner.running for runner in (self._painter, self._measurer, self._opener))
         )
 
     def pick(self, reference: Image, candidate: Image) -> None:
@@ -243,6 +247,7 @@ class ErrorMapsDock(Dock):
         """Let go of the viewer and stop; the Qt side of this widget may be gone."""
         super().detach()
         self._open = False
+        self._adder.abandon()
         self._watch()
         for runner in (self._painter, self._measurer, self._opener):
             runner.abandon()
@@ -418,12 +423,9 @@ class ErrorMapsDock(Dock):
             self._painter.abandon()
             return
         if layer is None:
-            layer = self._add(map_layer(*pair, job.settings, result.levels, result.limits))
-            layer.colorbar.visible = True
-            self._watch()
-            self._measure()
-        else:
-            _show(layer, result.levels, result.done)
+            self._add_map(pair, job.settings, result)
+            return
+        _show(layer, result.levels, result.done)
         before = facts_of(layer)[MAP]
         if before != job.settings:
             dress(layer, job.settings, result.limits)
@@ -436,6 +438,29 @@ class ErrorMapsDock(Dock):
         self._mark(pair, result, before.marked != job.settings.marked)
         self._asked = False
         self._refresh()
+
+    def _add_map(
+        self, pair: tuple[Image, Image], settings: ErrorMapSettings, result: Painted
+    ) -> None:
+        """Add the map, then in steps of their own, since napari takes long, scale and marks."""
+        layer = self._add(map_layer(*pair, settings, result.levels, result.limits))
+        self._asked = False
+        self._watch()
+        self._refresh()
+
+        def explain() -> None:
+            if layer in self._viewer.layers:
+                layer.colorbar.visible = True
+
+        def mark() -> None:
+            if self.map_layer is layer:
+                self._mark(pair, result, toggled=True)
+
+        def share() -> None:
+            if self.same_scale.isChecked():
+                self._share(settings, result.limits)
+
+        self._adder.then(explain, mark, share, self._measure)
 
     def _mark(self, pair: tuple[Image, Image], result: Painted, toggled: bool) -> None:
         """Show marks as the settings say; hidden rather than removed, which takes napari long."""

@@ -34,18 +34,17 @@ from napari_invisp.viewer.files.writers import write_dng_layer
 from napari_invisp.viewer.layers import (
     JPEG_SUFFIXES,
     KIND,
-    METADATA_KEY,
     QUALITY,
     SOURCE,
     SUBSAMPLING,
     Kind,
     LayerData,
     facts_of,
-    find_layer,
     jpeg_path_of,
     picture_layer,
     raw_layers,
 )
+from napari_invisp.viewer.work.adding import Adder
 from napari_invisp.viewer.work.worker import Report, Runner
 
 _INVITATION = "Drop a JPEG here, open one, or select its layer."
@@ -91,6 +90,7 @@ class JpegDock(Dock):
         self.path: Path | None = None
         self.facts: JpegFacts | None = None
         self._looker, self._runner = Runner(alone=False), Runner(alone=False)
+        self._adder = Adder(self._viewer, self.window_shown)
         self._build()
         self._connect()
         self._follow()
@@ -100,7 +100,7 @@ class JpegDock(Dock):
     @property
     def running(self) -> bool:
         """Whether anything goes on in the background."""
-        return self._looker.running or self._runner.running
+        return self._looker.running or self._runner.running or self._adder.busy
 
     def look_at(self, path: Path) -> None:
         """Tell what a file is."""
@@ -194,6 +194,7 @@ class JpegDock(Dock):
     def detach(self) -> None:
         """Let go of the viewer and stop; the Qt side of this widget may be gone."""
         super().detach()
+        self._adder.abandon()
         self._looker.abandon()
         self._runner.abandon()
 
@@ -236,14 +237,7 @@ class JpegDock(Dock):
         if isinstance(result, Path):
             show_info(f"saved {result}")
             return
-        data, arguments, _ = result
-        facts = arguments["metadata"][METADATA_KEY]
-        layer = find_layer(self._viewer.layers, facts)
-        if layer is None:
-            self._viewer.add_image(data, **arguments)
-        else:
-            layer.data = data
-            layer.metadata = {**layer.metadata, METADATA_KEY: facts}
+        self._adder.then(partial(self._adder.put, result))
 
     def _on_failed(self, error: Exception) -> None:
         self._refresh()

@@ -10,7 +10,6 @@ from typing import Any
 import napari.viewer
 from magicgui.widgets import ComboBox
 from napari.layers import Layer
-from qtpy.compat import isalive
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import (
     QApplication,
@@ -75,7 +74,7 @@ class RenderDock(Dock):
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__(napari_viewer, "widget")
-        self.runs = Runs(self._viewer, lambda: self.window() if isalive(self) else None)
+        self.runs = Runs(self._viewer, self.window_shown)
         # Of the part in view, while the frame is not of one setting.
         self._in_view: Figures | None = None
         self._progress: tuple[str, int, int] | None = None
@@ -239,7 +238,7 @@ class RenderDock(Dock):
         self.picker.changed.connect(self._refresh)
         events = self._viewer.layers.events
         self.listen(events.inserted, self._on_inserted)
-        self.listen(events.removed, self._list_raw)
+        self.listen(events.removed, self._on_removed)
         self.listen(events.renamed, self._list_raw)
         self.listen(events, self._on_any)
         self.listen(self._viewer.layers.selection.events.active, self._follow)
@@ -279,6 +278,10 @@ class RenderDock(Dock):
             show_thumbnail(event.value)
         self._list_raw()
         self._follow()
+
+    def _on_removed(self, event: Any) -> None:
+        self.runs.dismiss(event.value)
+        self._list_raw()
 
     def _follow(self, _: Any = None) -> None:
         """Pick the RAW that the selected layer belongs to."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from functools import partial
@@ -15,7 +14,6 @@ import napari.viewer
 import numpy as np
 from napari.layers import Layer
 from napari.utils.notifications import show_warning
-from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QWidget
 
@@ -40,23 +38,20 @@ from napari_invisp.viewer.layers import (
     LayerData,
     base_name,
     facts_of,
-    find_layer,
     raw_of,
 )
 from napari_invisp.viewer.layers.thumbnails import show_thumbnail
 from napari_invisp.viewer.layers.view import part_in_view
 from napari_invisp.viewer.work import jobs
+from napari_invisp.viewer.work.adding import Adder
 from napari_invisp.viewer.work.bench import Bench, Result, line_of
 from napari_invisp.viewer.work.following import Glimpse, Moved, follow
-from napari_invisp.viewer.work.frames import RESULTS, Frames
+from napari_invisp.viewer.work.frames import RESULTS, Frames, kind_of
 from napari_invisp.viewer.work.worker import Runner, Work
 
 # How often painted parts are shown, and what is looked at is asked for; while a slider is followed
 # that is done when something is worth showing, besides.
 _REFRESH_MS, _LIVE_REFRESH_MS = 200, 400
-
-# How long the window has for other things between two that hold it up.
-_BREATH_MS = 20
 
 
 class Run(Enum):
@@ -112,7 +107,7 @@ class Runs(QObject):
         self, viewer: napari.viewer.Viewer, window: Callable[[], QWidget | None] = lambda: None
     ) -> None:
         super().__init__()
-        self._viewer, self._window = viewer, window
+        self._viewer = viewer
         self._runner = Runner(focus=lambda: self._part)
         self._run: Run | None = None
         self._raw: Layer | None = None
@@ -123,17 +118,10 @@ class Runs(QObject):
         self._moved: Moved | None = None
         # What is to be done when the present run is over.
         self._next: Callable[[], None] | None = None
-        # What is still to be done in the window, and what each leaves for it to breathe, in ms.
-        self._steps: deque[Callable[[], int | None]] = deque()
-        self._undrawn: Layer | None = None
-        #: Whether layers are being added, which selects them for a moment.
-        self.adding = False
-
+        self._adder = Adder(viewer, window)
+        self._dismissed: set[Kind] = set()
         self._timer = QTimer()  # without a parent: it may be stopped after Qt has ended
         self._timer.timeout.connect(self._look)
-        self._stepper = QTimer()
-        self._stepper.setSingleShot(True)
-        self._stepper.timeout.connect(self._step)
         runner = self._runner
         runner.progressed.connect(self.progressed)
         runner.noticed.connect(show_warning)
@@ -155,6 +143,11 @@ class Runs(QObject):
         return self._run
 
     @property
+    def adding(self) -> bool:
+        """Whether layers are being added, which selects them for a moment."""
+        return self._adder.adding
+
+    @property
     def busy(self) -> bool:
         """Whether threads are at work that a cancelled run has left behind."""
         return self._runner.busy
@@ -164,14 +157,19 @@ class Runs(QObject):
         self._next = None
         self._runner.cancel()
 
+    def dismiss(self, layer: Layer) -> None:
+        """Do not bring back, before the next run, a result that the user has deleted."""
+        facts = facts_of(layer)
+        ours = self._raw is not None and raw_of(layer) is raw_of(self._raw)
+        if ours and ORIGINAL in facts and KEPT not in facts:
+            self._dismissed.add(facts[KIND])
+
     def abandon(self) -> None:
         """Stop for good, without a word."""
         self._next = None
         self._timer.stop()
-        self._stepper.stop()
-        self._steps.clear()
-        self._run = self._undrawn = None
-        self._hold(False)
+        self._adder.abandon()
+        self._run = None
         gc.unfreeze()
         self._runner.abandon()
 
@@ -279,6 +277,7 @@ class Runs(QObject):
             self._settle()
         self._next = None
         self._run, self._raw = run, raw
+        self._dismissed.clear()
         # To look for garbage among all that is there would hold up the window for too long.
         gc.freeze()
         self._started = time.perf_counter()
@@ -318,7 +317,9 @@ class Runs(QObject):
         match result:
             case Result():
                 self._frames = result.frames
-                self._then(*(partial(self._add, layer) for layer in result.layers), self._added)
+                self._adder.then(
+                    *(partial(self._add, layer) for layer in result.layers), self._added
+                )
             case Glimpse():
                 self._frames = result.frames
                 self._look()
@@ -330,35 +331,12 @@ class Runs(QObject):
             case InvispError():
                 report_failure(result)
 
-    def _then(self, *steps: Callable[[], int | None]) -> None:
-        """Do something when what is waiting is done, and let the window breathe in between."""
-        self._steps.extend(steps)
-        if not self._stepper.isActive():
-            self._stepper.start(0)
-
-    def _next_do(self, *steps: Callable[[], int | None]) -> None:
-        """Do something before what is waiting already."""
-        self._steps.extendleft(reversed(steps))
-
-    def _step(self) -> None:
-        pause = self._steps.popleft()() if self._steps else None
-        if self._steps:
-            self._stepper.start(pause or 0)
-
     def _add(self, made: LayerData) -> None:
-        """Show one result: a new layer, or new pixels in place of those that it replaces."""
-        data, arguments, kind = made
-        facts = arguments["metadata"][METADATA_KEY]
-        layer = find_layer(self._viewer.layers, facts)
-        if layer is None:
-            new = Layer.create(data, arguments, kind)
-            self._next_do(partial(self._insert, new), partial(self._select, new), self._draw)
-        else:
-            if layer.data[0] is not data[0]:
-                layer.data = data
-            if PARTIAL in facts and RENDERING in facts_of(layer):
-                facts = {RENDERING: facts_of(layer)[RENDERING]} | facts
-            layer.metadata = {**layer.metadata, METADATA_KEY: facts}
+        """Show one result, and what was measured of it."""
+        kind, facts = kind_of(made), made[1]["metadata"][METADATA_KEY]
+        if kind in self._dismissed:
+            return
+        self._adder.put(made)
         figures = facts.get(FIGURES)
         point = figures.point() if figures is not None else None
         if point is not None:
@@ -368,75 +346,6 @@ class Runs(QObject):
         self._look()
         self.changed.emit()
         self._runner.catch_up()
-
-    def _insert(self, layer: Layer) -> int:
-        """Add a layer, neither selected nor drawn yet; return how long the window needs after it.
-
-        Each of these takes tens of milliseconds where there is no graphics card.
-        """
-        layers = self._viewer.layers
-        selected = set(layers.selection)
-        self.adding = True
-        try:
-            with layers.selection.events.blocker_all():
-                layers.insert(self._place(layer), layer)
-                layers.selection = selected
-        finally:
-            self.adding = False
-        self._undrawn = layer
-        return self._hold(True)
-
-    def _select(self, layer: Layer) -> None:
-        """Select a new layer, if it is to be looked at."""
-        if layer.visible and layer in self._viewer.layers:
-            self.adding = True
-            try:
-                self._viewer.layers.selection.active = layer
-            finally:
-                self.adding = False
-
-    def _draw(self) -> int:
-        """Draw the layer that was added last, if that was not done; return how long it takes."""
-        layer, self._undrawn = self._undrawn, None
-        if layer is None:
-            return 0
-        if layer.visible:
-            self._hide_beneath(layer)
-        if facts_of(layer)[KIND] is Kind.ERROR:
-            self._next_do(partial(self._explain, layer))
-        return self._hold(False)
-
-    def _hold(self, held: bool) -> int:
-        """Keep the window from drawing, or let it; return how long it needs to breathe, in ms."""
-        window = self._window()
-        if window is None or not isalive(window):
-            return 0
-        window.setUpdatesEnabled(not held)
-        return _BREATH_MS
-
-    def _explain(self, layer: Layer) -> int:
-        """Put its scale beside an error map."""
-        if layer in self._viewer.layers:
-            layer.colorbar.visible = True
-        return _BREATH_MS
-
-    def _hide_beneath(self, top: Layer) -> None:
-        """Hide the other layers of a RAW: to draw them costs time, and nobody sees them."""
-        for layer in list(self._viewer.layers):
-            if layer is not top and raw_of(layer) is raw_of(top) and KEPT not in facts_of(layer):
-                layer.visible = False
-
-    def _place(self, layer: Layer) -> int:
-        """Find where a new layer belongs: below the results that lie above it."""
-        facts = facts_of(layer)
-        kind = facts[KIND]
-        above = RESULTS[RESULTS.index(kind) + 1 :] if kind in RESULTS else ()
-        for n, other in enumerate(self._viewer.layers):
-            known = facts_of(other)
-            same = known.get(ORIGINAL) is facts.get(ORIGINAL) and KEPT not in known
-            if ORIGINAL in facts and same and known.get(KIND) in above:
-                return n
-        return len(self._viewer.layers)
 
     def _add_point(self, point: RatePoint) -> None:
         if self._raw is not None:
@@ -461,10 +370,10 @@ class Runs(QObject):
         def wind_up() -> None:
             self._timer.stop()
             self._look()
-            self._then(*(partial(self._tell, layer) for layer in self._painted()))
-            self._then(partial(self._end, text))
+            self._adder.then(*(partial(self._tell, layer) for layer in self._painted()))
+            self._adder.then(partial(self._end, text))
 
-        self._then(wind_up)
+        self._adder.then(wind_up)
 
     def _end(self, text: str) -> None:
         self._settle()
@@ -474,10 +383,8 @@ class Runs(QObject):
             action()
 
     def _settle(self) -> None:
-        self._draw()
         self._timer.stop()
-        self._stepper.stop()
-        self._steps.clear()
+        self._adder.settle()
         self._look()
         self._run = None
         gc.unfreeze()
