@@ -141,3 +141,12 @@ def test_viewers_have_their_own_exposure(viewer: ViewerModel, exposure: Exposure
     limits = other.layers["scene"].contrast_limits
     exposure.ev = 2.0
     assert other.layers["scene"].contrast_limits == limits
+
+
+def test_hidden_layers_keep_a_thumbnail(viewer: ViewerModel, exposure: Exposure) -> None:
+    hidden = viewer.layers["scene mosaic"]
+    assert not hidden.visible
+    exposure.ev = 1.0
+    brighter = hidden.thumbnail[..., :3].mean()
+    exposure.ev = 0.0
+    assert 0 < hidden.thumbnail[..., :3].mean() < brighter

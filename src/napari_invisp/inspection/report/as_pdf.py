@@ -17,13 +17,10 @@ from napari_invisp.inspection.report.plots import plots, styled
 _WIDTH, _HEIGHT = _A4 = (8.27, 11.69)
 _LEFT, _RIGHT = 0.45, 7.82
 _AXIS = 0.4  # what a plot's scale needs on its left
-_TABLES, _PICTURES, _SCALE, _CROPS, _PLOTS = (
-    (0.75, 2.4),
-    (2.65, 6.45),
-    (6.75, 6.85),
-    (7.6, 9.4),
-    (9.75, 11.2),
-)
+_TABLES, _PICTURES, _PLOTS = (0.75, 2.4), (2.65, 6.45), (9.75, 11.2)
+# Below the pictures, which are as high as they need: the scale of their errors, then crops.
+_TO_SCALE, _SCALE, _TO_CROPS, _CROPS_END = 0.3, 0.1, 0.75, 9.4
+_TITLE = 0.2  # what a picture's title needs above it
 # Where a table's second column begins, and how many letters fit into it.
 _COLUMNS = {"facts": (0.18, 46), "figures": (0.66, 26)}
 _LINE = 0.09  # of a table's height
@@ -38,14 +35,18 @@ def to_pdf(contents: Contents) -> bytes:
         _draw_table(facts, contents.facts, *_COLUMNS["facts"])
         _draw_table(table, contents.figures, *_COLUMNS["figures"])
         lines = -(-len(contents.pictures) // contents.columns)
-        _show(_band(figure, _PICTURES, contents.columns, 0.04, lines), contents.pictures)
-        beside, bar = _band(figure, _SCALE, 2, 0.04)
+        top = _PICTURES[0]
+        end = min(_PICTURES[1], top + lines * (_TITLE + _height(contents)))
+        _show(_band(figure, (top, end), contents.columns, 0.04, lines), contents.pictures)
+        scale = end + _TO_SCALE, end + _TO_SCALE + _SCALE
+        beside, bar = _band(figure, scale, 2, 0.04)
         beside.set_axis_off()
         contents.look.draw_bar(figure, bar)
         bar.set_title(f"RAW error: {contents.look.words}", fontsize=8, pad=3)
         worst = f"Where the error is largest, pixel for pixel: {contents.place}"
-        _write(figure, _CROPS[0] - 0.32, worst, fontsize=9)
-        _show(_band(figure, _CROPS, 3, 0.04), contents.crops)
+        crops = scale[1] + _TO_CROPS
+        _write(figure, crops - 0.32, worst, fontsize=9)
+        _show(_band(figure, (crops, _CROPS_END), 3, 0.04), contents.crops)
         found = plots(contents)
         places = _band(figure, _PLOTS, len(found), 0.25, left=_LEFT + _AXIS)
         for axes, (words, draw) in zip(places, found, strict=True):
@@ -55,6 +56,12 @@ def to_pdf(contents: Contents) -> bytes:
         about = {"Title": contents.title, "Creator": dict(contents.facts)["Report"]}
         figure.savefig(stream, format="pdf", dpi=300, metadata=about)
     return stream.getvalue()
+
+
+def _height(contents: Contents) -> float:
+    """Return how high a picture is that fills its column."""
+    height, width = contents.pictures[0].pixels.shape[:2]
+    return (_RIGHT - _LEFT) / contents.columns * height / width
 
 
 def _write(figure: Figure, top: float, text: str, **look: Any) -> None:

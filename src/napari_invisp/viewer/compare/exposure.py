@@ -12,6 +12,7 @@ from napari.components import LayerList
 from napari.layers import Image, Layer
 
 from napari_invisp.viewer.layers import KIND, MOSAICS, RAW_PICTURES, Kind, facts_of
+from napari_invisp.viewer.layers.thumbnails import show_thumbnail
 
 # Pictures hold values ^ (1/2.2), or close to it; scaling light by s scales them by s ^ (1/2.2).
 _ENCODED = 1 / 2.2
@@ -151,3 +152,5 @@ def _show(layer: Image, limits: Limits, span: Limits) -> None:
     """Set limits, within a range that is as wide as they need but no wider."""
     layer.contrast_limits_range = min(span[0], limits[0]), max(span[1], limits[1])
     layer.contrast_limits = limits
+    if layer.multiscale and not layer.visible:  # whose thumbnail napari has just blackened
+        show_thumbnail(layer)

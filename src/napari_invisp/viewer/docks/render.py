@@ -86,6 +86,8 @@ class RenderDock(Dock):
         self._saying.timeout.connect(self._say_progress)
         self._build()
         self._connect()
+        for layer in self._viewer.layers:
+            _thumbnail(layer)
         self._list_raw()
         self._follow()
 
@@ -274,8 +276,7 @@ class RenderDock(Dock):
         self._refresh()
 
     def _on_inserted(self, event: Any) -> None:
-        if KIND in facts_of(event.value) and not event.value.visible and event.value.multiscale:
-            show_thumbnail(event.value)
+        _thumbnail(event.value)
         self._list_raw()
         self._follow()
 
@@ -451,6 +452,12 @@ class RenderDock(Dock):
             text = f"The layers are of different settings in parts; press {again} to finish them."
         self.note.setText(text)
         self.note.setVisible(bool(text))
+
+
+def _thumbnail(layer: Layer) -> None:
+    """Give a layer of ours its thumbnail if it is hidden, where napari leaves it black."""
+    if KIND in facts_of(layer) and not layer.visible and layer.multiscale:
+        show_thumbnail(layer)
 
 
 def ask_for_jpeg(parent: QWidget | None) -> Path | None:
