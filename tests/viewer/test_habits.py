@@ -344,6 +344,20 @@ def test_the_rate_dock_survives_the_dock_that_renders(
     rate.refresh()
 
 
+@pytest.mark.parametrize("kind", [RenderDock, JpegDock])
+@pytest.mark.parametrize("first", ["the dock", "the file"])
+def test_hidden_layers_have_a_thumbnail(
+    qtbot: QtBot, viewer: ViewerModel, dng: Path, kind: type[RenderDock | JpegDock], first: str
+) -> None:
+    if first == "the dock":
+        qtbot.addWidget(kind(viewer))
+    viewer.open(dng, plugin=PLUGIN)
+    if first == "the file":
+        assert not viewer.layers["scene mosaic"].thumbnail[..., :3].any()  # napari's doing
+        qtbot.addWidget(kind(viewer))
+    assert viewer.layers["scene mosaic"].thumbnail[..., :3].any()
+
+
 def test_preferences_that_change_reach_an_open_dock(
     qtbot: QtBot,
     plugin_settings: None,

@@ -102,16 +102,6 @@ def names(viewer: ViewerModel) -> list[str]:
     return [layer.name for layer in viewer.layers]
 
 
-def test_hidden_layers_that_are_there_already_get_a_thumbnail(
-    qtbot: QtBot, viewer: ViewerModel, dng: Path
-) -> None:
-    viewer.open(dng, plugin="napari-invisp")
-    mosaic = viewer.layers["scene mosaic"]
-    assert not mosaic.thumbnail[..., :3].any()  # napari's doing
-    qtbot.addWidget(RenderDock(viewer))
-    assert mosaic.thumbnail[..., :3].any()
-
-
 def test_without_a_raw_there_is_nothing_to_do(widget: RenderDock) -> None:
     for button in (
         widget.render_button,

@@ -61,7 +61,7 @@ def to_pdf(contents: Contents) -> bytes:
 def _height(contents: Contents) -> float:
     """Return how high a picture is that fills its column."""
     height, width = contents.pictures[0].pixels.shape[:2]
-    return (_RIGHT - _LEFT) / contents.columns * height / width
+    return float((_RIGHT - _LEFT) / contents.columns * height / width)
 
 
 def _write(figure: Figure, top: float, text: str, **look: Any) -> None:

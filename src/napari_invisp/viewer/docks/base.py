@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import napari.viewer
+from napari.layers import Layer
 from napari.plugins import menu_item_template
 from napari.settings import get_settings
 from qtpy.compat import isalive
@@ -25,7 +26,9 @@ from qtpy.QtWidgets import (
 
 from napari_invisp.viewer import shortcuts
 from napari_invisp.viewer.controls import OBJECT_NAME, named
+from napari_invisp.viewer.layers import KIND, facts_of
 from napari_invisp.viewer.layers.provenance import recall_layer
+from napari_invisp.viewer.layers.thumbnails import show_thumbnail
 from napari_invisp.viewer.proxy import unproxied
 
 #: What napari's menus call the plugin.
@@ -39,8 +42,9 @@ class Dock(QWidget):
     """A widget that works on a viewer's layers, and lets go of them when it is closed.
 
     Docks that share a side of the window lie there as tabs, strips beside them. As long as a
-    viewer has a dock, the keys of :mod:`~napari_invisp.viewer.shortcuts` work in it, and layers
-    that are opened from files that this program wrote know what they are.
+    viewer has a dock, the keys of :mod:`~napari_invisp.viewer.shortcuts` work in it, layers that
+    are opened from files that this program wrote know what they are, and hidden ones of its own
+    have a thumbnail.
 
     Attributes
     ----------
@@ -81,6 +85,8 @@ class Dock(QWidget):
         self._all.add(self)
         shortcuts.bind(self._viewer)
         self._viewer.layers.events.inserted.connect(_on_inserted)
+        for layer in self._viewer.layers:
+            _thumbnail(layer)
         content = QWidget()
         named(content, f"{name}.contents")
         self.contents = QVBoxLayout(content)
@@ -190,6 +196,13 @@ class Dock(QWidget):
 
 def _on_inserted(event: Any) -> None:
     recall_layer(event.value)
+    _thumbnail(event.value)
+
+
+def _thumbnail(layer: Layer) -> None:
+    """Give a layer of ours its thumbnail if it is hidden, where napari leaves it black."""
+    if KIND in facts_of(layer) and not layer.visible and layer.multiscale:
+        show_thumbnail(layer)
 
 
 def button(name: str, text: str, slot: Callable[[], None], help_text: str) -> QPushButton:

@@ -41,7 +41,6 @@ from napari_invisp.viewer.layers import (
     jpeg_path_of,
     raw_of,
 )
-from napari_invisp.viewer.layers.thumbnails import show_thumbnail
 from napari_invisp.viewer.preferences import default_settings, on_change
 from napari_invisp.viewer.work.runs import Run, Runs
 
@@ -86,8 +85,6 @@ class RenderDock(Dock):
         self._saying.timeout.connect(self._say_progress)
         self._build()
         self._connect()
-        for layer in self._viewer.layers:
-            _thumbnail(layer)
         self._list_raw()
         self._follow()
 
@@ -275,8 +272,7 @@ class RenderDock(Dock):
         self.picker.reset_choices()
         self._refresh()
 
-    def _on_inserted(self, event: Any) -> None:
-        _thumbnail(event.value)
+    def _on_inserted(self, _: Any) -> None:
         self._list_raw()
         self._follow()
 
@@ -452,12 +448,6 @@ class RenderDock(Dock):
             text = f"The layers are of different settings in parts; press {again} to finish them."
         self.note.setText(text)
         self.note.setVisible(bool(text))
-
-
-def _thumbnail(layer: Layer) -> None:
-    """Give a layer of ours its thumbnail if it is hidden, where napari leaves it black."""
-    if KIND in facts_of(layer) and not layer.visible and layer.multiscale:
-        show_thumbnail(layer)
 
 
 def ask_for_jpeg(parent: QWidget | None) -> Path | None:
