@@ -82,8 +82,9 @@ class Adder:
         self._draw()
 
     def abandon(self) -> None:
-        """Forget what is waiting; the Qt side of the window may be gone."""
-        self._timer.stop()
+        """Forget what is waiting; the Qt side of the window may be gone, and the timer with it."""
+        if isalive(self._timer):
+            self._timer.stop()
         self._steps.clear()
         self._undrawn = None
         self._hold(False)

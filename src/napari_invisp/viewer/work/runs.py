@@ -14,6 +14,7 @@ import napari.viewer
 import numpy as np
 from napari.layers import Layer
 from napari.utils.notifications import show_warning
+from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QWidget
 
@@ -167,7 +168,8 @@ class Runs(QObject):
     def abandon(self) -> None:
         """Stop for good, without a word."""
         self._next = None
-        self._timer.stop()
+        if isalive(self._timer):  # it is not where the whole program ends
+            self._timer.stop()
         self._adder.abandon()
         self._run = None
         gc.unfreeze()
