@@ -448,10 +448,6 @@ class ErrorMapsDock(Dock):
         self._watch()
         self._refresh()
 
-        def explain() -> None:
-            if layer in self._viewer.layers:
-                layer.colorbar.visible = True
-
         def mark() -> None:
             if self.map_layer is layer:
                 self._mark(pair, result, toggled=True)
@@ -460,7 +456,7 @@ class ErrorMapsDock(Dock):
             if self.same_scale.isChecked():
                 self._share(settings, result.limits)
 
-        self._adder.then(explain, mark, share, self._measure)
+        self._adder.then(partial(self._adder.explain, layer), mark, share, self._measure)
 
     def _mark(self, pair: tuple[Image, Image], result: Painted, toggled: bool) -> None:
         """Show marks as the settings say; hidden rather than removed, which takes napari long."""

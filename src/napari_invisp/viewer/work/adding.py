@@ -104,6 +104,12 @@ class Adder:
             facts = {RENDERING: facts_of(layer)[RENDERING]} | facts
         layer.metadata = {**layer.metadata, METADATA_KEY: facts}
 
+    def explain(self, layer: Layer) -> int:
+        """Put its scale beside an error map that is still there: a step."""
+        if layer in self._viewer.layers:
+            layer.colorbar.visible = True
+        return _BREATH_MS
+
     # -- steps ---------------------------------------------------------------------------------
 
     def _next(self, *steps: Step) -> None:
@@ -146,7 +152,7 @@ class Adder:
         if layer.visible:
             self._hide_beneath(layer)
         if facts_of(layer)[KIND] is Kind.ERROR:
-            self._next(partial(self._explain, layer))
+            self._next(partial(self.explain, layer))
         return self._hold(False)
 
     def _hold(self, held: bool) -> int:
@@ -155,12 +161,6 @@ class Adder:
         if window is None or not isalive(window):
             return 0
         window.setUpdatesEnabled(not held)
-        return _BREATH_MS
-
-    def _explain(self, layer: Layer) -> int:
-        """Put its scale beside an error map."""
-        if layer in self._viewer.layers:
-            layer.colorbar.visible = True
         return _BREATH_MS
 
     def _hide_beneath(self, top: Layer) -> None:

@@ -47,7 +47,7 @@ from napari_invisp.viewer.work import jobs
 from napari_invisp.viewer.work.adding import Adder
 from napari_invisp.viewer.work.bench import Bench, Result, line_of
 from napari_invisp.viewer.work.following import Glimpse, Moved, follow
-from napari_invisp.viewer.work.frames import RESULTS, Frames, kind_of
+from napari_invisp.viewer.work.frames import RESULTS, Frames
 from napari_invisp.viewer.work.worker import Runner, Work
 
 # How often painted parts are shown, and what is looked at is asked for; while a slider is followed
@@ -335,8 +335,8 @@ class Runs(QObject):
 
     def _add(self, made: LayerData) -> None:
         """Show one result, and what was measured of it."""
-        kind, facts = kind_of(made), made[1]["metadata"][METADATA_KEY]
-        if kind in self._dismissed:
+        facts = made[1]["metadata"][METADATA_KEY]
+        if facts[KIND] in self._dismissed:
             return
         self._adder.put(made)
         figures = facts.get(FIGURES)
