@@ -13,6 +13,7 @@ from napari.layers import Layer
 from napari.utils.notifications import notification_manager
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QPoint, Qt
+from qtpy.QtGui import QOffscreenSurface, QOpenGLContext
 from qtpy.QtWidgets import QApplication, QFileDialog, QMenuBar, QPushButton, QSlider
 
 from napari_invisp.errors import RawFileError
@@ -278,3 +279,29 @@ def test_launch_refuses_what_it_cannot_open(tmp_path: Path) -> None:
     with pytest.raises(RawFileError, match=r"nowhere\.dng does not exist"):
         launch([tmp_path / "nowhere.dng"], block=False)
     assert not [w for w in QApplication.topLevelWidgets() if w.isVisible()]
+
+
+def test_a_removed_layer_is_deleted_in_the_context_that_drew_it(
+    make_napari_viewer: Callable[..., napari.Viewer], qtbot: QtBot
+) -> None:
+    """Deleted in another, as Qt's own for the window, it takes Mesa's next drawing with it."""
+    viewer = make_napari_viewer(show=True)
+    dock(viewer, RenderDock)
+    canvas = viewer.window._qt_viewer.canvas.native
+    layer = viewer.add_image(np.zeros((8, 8), np.float32))
+    qtbot.waitUntil(canvas.isValid)
+    current = []
+
+    def remember(event: object) -> None:
+        current.append(QOpenGLContext.currentContext() is canvas.context())
+
+    # Before napari hears of it.
+    viewer.layers.events.removed.connect(remember, position="first")
+    other, surface = QOpenGLContext(), QOffscreenSurface()
+    surface.create()
+    assert other.create()
+    assert other.makeCurrent(surface)
+
+    viewer.layers.remove(layer)
+
+    assert current == [True]

@@ -11,6 +11,7 @@ from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QRegion
 from qtpy.QtWidgets import QWidget
 from vispy.visuals.filters import Clipper
 
+from napari_invisp.viewer.canvas import canvas_of
 from napari_invisp.viewer.controls import named
 
 # Sizes in pixels: how wide a strip around the line can be grabbed, and the grip across it.
@@ -157,9 +158,10 @@ class Swipe:
     def __init__(
         self, viewer: napari.viewer.Viewer, first: Layer, second: Layer, upright: bool
     ) -> None:
+        # napari clips images in 3D only.
         self._nodes = [_node(viewer, layer) for layer in (first, second)]
         self._clippers = [Clipper() for _ in self._nodes]
-        self.divider = Divider(_canvas(viewer).native, upright)
+        self.divider = Divider(canvas_of(viewer).native, upright)
         self._clip()
         for node, clipper in zip(self._nodes, self._clippers, strict=True):
             node.attach(clipper)
@@ -181,21 +183,5 @@ class Swipe:
             node.update()
 
 
-def canvas_lives(viewer: napari.viewer.Viewer) -> bool:
-    """Tell whether what a viewer shows can still be changed: its window may be gone already."""
-    try:
-        _canvas(viewer).native.isVisible()
-    except RuntimeError:  # Qt's side of it is gone
-        return False
-    except AttributeError:  # closed, unless it never had a window
-        return not hasattr(viewer, "window")
-    return True
-
-
-def _canvas(viewer: napari.viewer.Viewer) -> Any:
-    # napari clips images in 3D only, and has no public way to what draws a layer.
-    return viewer.window._qt_viewer.canvas
-
-
 def _node(viewer: napari.viewer.Viewer, layer: Layer) -> Any:
-    return _canvas(viewer).layer_to_visual[layer].node
+    return canvas_of(viewer).layer_to_visual[layer].node

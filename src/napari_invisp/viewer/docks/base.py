@@ -25,6 +25,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_invisp.viewer import shortcuts
+from napari_invisp.viewer.canvas import draw_here
 from napari_invisp.viewer.controls import OBJECT_NAME, named
 from napari_invisp.viewer.layers import KIND, facts_of
 from napari_invisp.viewer.layers.provenance import recall_layer
@@ -85,6 +86,7 @@ class Dock(QWidget):
         self._all.add(self)
         shortcuts.bind(self._viewer)
         self._viewer.layers.events.inserted.connect(_on_inserted)
+        self.listen(self._viewer.layers.events.removing, self._on_removing)
         for layer in self._viewer.layers:
             _thumbnail(layer)
         content = QWidget()
@@ -134,6 +136,9 @@ class Dock(QWidget):
             if not self.all_of(self._viewer):
                 shortcuts.unbind(self._viewer)
                 self._viewer.layers.events.inserted.disconnect(_on_inserted)
+
+    def _on_removing(self, event: Any) -> None:
+        draw_here(self._viewer)
 
     def sizeHint(self) -> QSize:  # noqa: N802
         """Leave to the canvas what the dock has no need of."""

@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.settings import CompareSettings
+from napari_invisp.viewer.canvas import canvas_lives
 from napari_invisp.viewer.compare.comparing import Comparison, Mode
 from napari_invisp.viewer.compare.exposure import Exposure
 from napari_invisp.viewer.compare.pairs import (
@@ -35,7 +36,6 @@ from napari_invisp.viewer.compare.pairs import (
     release,
     results,
 )
-from napari_invisp.viewer.compare.swiping import canvas_lives
 from napari_invisp.viewer.controls import Form, named
 from napari_invisp.viewer.docks.base import Dock, button, button_row, label
 from napari_invisp.viewer.layers import KIND, Kind, facts_of, raw_of
