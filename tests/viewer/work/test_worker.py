@@ -10,6 +10,7 @@ import torch
 from pytestqt.qtbot import QtBot
 
 from napari_invisp.errors import Cancelled, SettingsError
+from napari_invisp.viewer.work import worker
 from napari_invisp.viewer.work.worker import THREAD_NAME, Report, Runner
 
 
@@ -39,6 +40,26 @@ def wait_to_be_cancelled(report: Report) -> Iterator[object]:
         threading.Event().wait(0.001)
     yield "too late"
     raise Cancelled
+
+
+def test_cancelled_work_does_not_wait_for_the_window(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gives a result that nobody takes, so that nobody says that it is on the screen."""
+    monkeypatch.setattr(worker, "_PATIENCE_S", 600.0)
+
+    def work(report: Report) -> Iterator[object]:
+        report.progress("waiting", 0, 1)
+        while not report.cancelled():
+            threading.Event().wait(0.001)
+        yield "too late"
+        report.wait_for_window()
+
+    runner = Runner()
+    with qtbot.waitSignal(runner.progressed):
+        runner.start(work)
+    runner.cancel()
+    qtbot.waitUntil(idle)
 
 
 def test_work_reports_from_its_own_thread_to_the_window(qtbot: QtBot) -> None:

@@ -68,7 +68,8 @@ class Report:
 
         To add layers takes much longer while threads compete for processor and interpreter.
         """
-        self._caught_up.wait(_PATIENCE_S)
+        if not self.cancelled():  # nobody takes results of a cancelled run
+            self._caught_up.wait(_PATIENCE_S)
 
     def catch_up(self) -> None:
         """Say that the last result is on the screen."""
