@@ -14,6 +14,7 @@ from napari_invisp.cli.options import (
     add_command,
     add_compute_options,
     add_json,
+    add_options,
     add_render_choices,
     add_render_options,
 )
@@ -22,6 +23,7 @@ from napari_invisp.cli.report import PROGRAM
 from napari_invisp.cli.reporting import add_report
 from napari_invisp.cli.training import add_train
 from napari_invisp.errors import SettingsError
+from napari_invisp.settings import ArchiveSettings
 
 _ABOUT = """\
 Develop a camera's RAW files into ordinary JPEGs that can be turned back into
@@ -144,6 +146,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="do not compare with LibRaw's rendering",
     )
     add_render_options(render)
+    add_options(render, ArchiveSettings, "what the JPEG carries besides")
 
     recover = command(
         commands.recover,

@@ -6,6 +6,7 @@ import io
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
@@ -20,12 +21,14 @@ from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 
 from napari_invisp.errors import SettingsError
 from napari_invisp.files import write_bytes_atomic
+from napari_invisp.sensor.original import Original
 from napari_invisp.sensor.record import (
     Capture,
     RawRecord,
     camera_to_srgb_from,
     xyz_to_camera_from,
 )
+from napari_invisp.sensor.tiff import Entry, read_directory
 
 Compression = Literal["lossless-jpeg", "none"]
 
@@ -42,7 +45,7 @@ _Chunk = bytes | memoryview
 
 _STRIP_OFFSETS, _STRIP_BYTE_COUNTS = 273, 279
 _TILE_OFFSETS, _TILE_BYTE_COUNTS = 324, 325
-_EXIF = 34665
+_HEADER = b"II*\0\x08\0\0\0"
 _PRIVATE = 50740  # DNGPrivateData
 
 
@@ -53,6 +56,7 @@ def write_dng(
     *,
     private: bytes = b"",
     description: str = "",
+    original: Original | None = None,
 ) -> None:
     """Write a record as a DNG file, under a temporary name until it is complete.
 
@@ -60,7 +64,7 @@ def write_dng(
     ----------
     path
         The file to write or replace.
-    record, compression, private, description
+    record, compression, private, description, original
         As for :func:`encode_dng`.
 
     Raises
@@ -72,7 +76,9 @@ def write_dng(
     """
     write_bytes_atomic(
         Path(path),
-        encode_dng(record, compression, private=private, description=description),
+        encode_dng(
+            record, compression, private=private, description=description, original=original
+        ),
     )
 
 
@@ -84,6 +90,7 @@ def encode_dng(
     coloured: bool = True,
     private: bytes = b"",
     description: str = "",
+    original: Original | None = None,
 ) -> bytes:
     """Encode a record as a DNG file in memory.
 
@@ -109,6 +116,9 @@ def encode_dng(
         they are, and a zero.
     description
         What programs show as the picture's description.
+    original
+        Tags of the file that the record came from; they are written as they are, in place of what
+        the record says of the same.
 
     Returns
     -------
@@ -131,17 +141,21 @@ def encode_dng(
     if description:
         tags[270] = _text(description)  # ImageDescription
     if not named:
-        return _assemble(tags, {}, chunks)
-    exif = _exif_tags(record.capture)
+        return _assemble(tags, Original(), chunks)
     about = _about_tags(record)
-    data = _assemble(tags | about, exif, chunks)
+    said = original or Original()
+    if not said.exif:
+        said = replace(said, exif=_entries(_exif_tags(record.capture)))
+    data = _assemble(tags | about, said, chunks)
     if not _reads_whole(data, record):
         # LibRaw crops the DNGs of a few cameras (Leica SL2 and SL3, some Sony) as their makers'
         # files need it. It knows them by name, so the name goes where LibRaw does not look.
-        about = {tag: entry for tag, entry in about.items() if tag not in (271, 272)}
+        names = (271, 272, 50708, 50709)
+        about = {tag: entry for tag, entry in about.items() if tag not in names}
         about[50708] = _text(f"{_SOFTWARE} {record.camera}")  # UniqueCameraModel
         about[50709] = _text(record.camera)  # LocalizedCameraModel
-        data = _assemble(tags | about, exif, chunks)
+        said = replace(said, image=tuple(each for each in said.image if each.tag not in names))
+        data = _assemble(tags | about, said, chunks)
     return data
 
 
@@ -308,34 +322,31 @@ def _rationals(values: Iterable[float]) -> tuple[IFDRational, ...]:
     return tuple(fractions)
 
 
-def _assemble(tags: _Tags, exif: _Tags, chunks: list[_Chunk]) -> bytes:
-    """Lay out header, directory, Exif directory and image data."""
+def _assemble(tags: _Tags, original: Original, chunks: list[_Chunk]) -> bytes:
+    """Lay out header, directories and image data; what an original says is left as it is."""
     tiled = 322 in tags
     offsets_tag = _TILE_OFFSETS if tiled else _STRIP_OFFSETS
     counts_tag = _TILE_BYTE_COUNTS if tiled else _STRIP_BYTE_COUNTS
     sizes = [len(chunk) for chunk in chunks]
+    said = {entry.tag for entry in original.image}
     tags = tags | {counts_tag: (TiffTags.LONG, tuple(sizes))}
-    if exif:
-        tags[_EXIF] = (TiffTags.LONG, 0)
+    entries = _entries({tag: entry for tag, entry in tags.items() if tag not in said})
 
-    # Its length does not depend on the offsets in it, so a first draft tells where things go.
-    first = 8
-    draft = _directory(tags | {offsets_tag: (TiffTags.LONG, (0,) * len(chunks))}, first)
-    exif_start = first + len(draft)
-    exif_data = _directory(exif, exif_start) if exif else b""
-    if exif:
-        tags[_EXIF] = (TiffTags.LONG, exif_start)
-    # Pillow counts strip offsets, and only those, from the end of the directory.
-    start = len(exif_data) + (exif_start if tiled else 0)
-    offsets = (start + np.cumsum([0, *sizes[:-1]])).tolist()
-    directory = _directory(tags | {offsets_tag: (TiffTags.LONG, tuple(offsets))}, first)
-    return b"".join([b"II*\0\x08\0\0\0", directory, exif_data, *chunks])
+    def directories(offsets: NDArray[np.int64]) -> list[bytes]:
+        place = Entry(offsets_tag, TiffTags.LONG, offsets.astype("<u4").tobytes())
+        return original.directories(len(_HEADER), (*entries, place))
+
+    # Their length does not depend on the offsets in them, so a first draft tells where things go.
+    offsets = np.cumsum([0, *sizes[:-1]])
+    start = len(_HEADER) + sum(map(len, directories(offsets)))
+    return b"".join([_HEADER, *directories(start + offsets), *chunks])
 
 
-def _directory(tags: _Tags, offset: int) -> bytes:
-    """Encode one TIFF directory that starts at ``offset`` in the file."""
+def _entries(tags: _Tags) -> tuple[Entry, ...]:
+    """Encode tags as entries of a directory."""
     directory = ImageFileDirectory_v2()
     for tag, (kind, value) in tags.items():
         directory.tagtype[tag] = kind
         directory[tag] = value
-    return directory.tobytes(offset)
+    entries, _ = read_directory(_HEADER + directory.tobytes(len(_HEADER)), len(_HEADER))
+    return tuple(entries)
