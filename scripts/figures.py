@@ -269,15 +269,11 @@ class BytesByFiles(Figure):
         cells: Cells = {}
         for name, each in [*((row.file, row) for row in rows), *(("mean", m) for m in averages)]:
             cells.setdefault((each.kind, each.setting), {})[name] = _size_cell(each)
-        for mean in averages:
-            if mean.seconds is not None:
-                cells[mean.kind, mean.setting]["seconds to write, mean"] = f"{mean.seconds:.1f}"
         note = (
             "Bits a pixel / compression ratio / **RAW PSNR**, which is left out where every sample "
             "was found to be kept; [JPEG quality of a lossy DNG]."
         )
-        columns = [*files, "mean", "seconds to write, mean"]
-        return f"{note}\n\n{_side_by_side(cells, ('kept as', 'setting'), columns)}"
+        return f"{note}\n\n{_side_by_side(cells, ('kept as', 'setting'), [*files, 'mean'])}"
 
 
 def _size_cell(each: CompressionRow | CompressionMean) -> str:
@@ -364,6 +360,10 @@ FIGURES: dict[str, Figure] = {
     "compression-headroom": BytesByFiles("compression-headroom"),
     "compression-plot": BytesPlot(
         "compression", "RAW PSNR against bits a pixel of the ways to keep RAW, for each file"
+    ),
+    "compression-headroom-plot": BytesPlot(
+        "compression-headroom",
+        "RAW PSNR against bits a pixel of the ways to keep RAW, with all headroom, for each file",
     ),
 }
 
