@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 from napari_invisp.errors import CapsuleError
+from napari_invisp.sensor.cfa import SITES
 from napari_invisp.sensor.record import RawRecord
 
 #: What a capsule calls the side information.
@@ -43,7 +44,6 @@ LEAST_BYTES = 512
 
 _Floats = NDArray[np.float32]
 
-_SITES = ((0, 0), (0, 1), (1, 0), (1, 1))
 _GAMMA = 2.2
 # Sides of the windows whose means tell brightness and luma around a site.
 _AROUND, _AROUND_LUMA = 5, 9
@@ -55,7 +55,7 @@ _CLASSES = ((1, 1, 1), (2, 2, 1), (3, 3, 2), (4, 4, 3), (6, 6, 3), (8, 8, 3), (1
 # Of the bytes, regression may have this share; what a weight takes, about.
 _SHARE, _WEIGHT_BYTES = 0.35, 0.7
 # Sites of a class that a regression needs, and those of a frame that take part.
-_LEAST_SITES, _SITES_USED = 300, 1_500_000
+_LEASTSITES, SITES_USED = 300, 1_500_000
 # Against features that do not vary, in the mean square of a feature.
 _RIDGE = 1e-6
 # Rows of a plane that are worked on at a time.
@@ -192,7 +192,7 @@ class _Seen:
 
     def features(self, site: int, rows: slice) -> Iterator[_Floats]:
         """Give what a site is corrected from: each ``(rows, w)``, :data:`_FEATURES` of them."""
-        row, column = _SITES[site]
+        row, column = SITES[site]
         height, width = rows.stop - rows.start, self.planes.shape[2]
         for down in range(2 * _REACH[0] + 1):
             top = 2 * rows.start + row + down
@@ -299,7 +299,7 @@ class _Regression:
     def _solved(self, seen: _Seen, wanted: _Floats) -> NDArray[np.float64]:
         """Solve the least squares of each site and class: ``(sites, features, classes)``."""
         _, height, width = seen.planes.shape
-        step = max(1, height * width // _SITES_USED)
+        step = max(1, height * width // SITES_USED)
         classes = int(np.prod(self.counts))
         weights = np.zeros((4, _FEATURES, classes))
 
@@ -318,7 +318,7 @@ class _Regression:
                     squares[number] += values[:, part] @ values[:, part].T
                     products[number] += values[:, part] @ target[part]
                 sites += np.diff(bounds)
-            for number in np.flatnonzero(sites >= _LEAST_SITES):
+            for number in np.flatnonzero(sites >= _LEASTSITES):
                 squares[number][np.diag_indices(_FEATURES)] += _RIDGE * sites[number]
                 weights[site, :, number] = np.linalg.solve(squares[number], products[number])
 
@@ -341,7 +341,7 @@ def _network_planes(record: RawRecord) -> _Floats:
     """Network RAW of the four sites, not clipped at white; an odd last row or column twice."""
     mosaic = _even(record.mosaic)
     planes = np.empty((4, *(length // 2 for length in mosaic.shape)), np.float32)
-    for plane, (row, column) in zip(planes, _SITES, strict=True):
+    for plane, (row, column) in zip(planes, SITES, strict=True):
         black = record.black[row, column]
         gain = record.balance[record.channels[row, column]] / (record.white - black)
         light = (mosaic[row::2, column::2] - np.float32(black)) * np.float32(gain)
@@ -353,7 +353,7 @@ def _mosaic(planes: _Floats, record: RawRecord) -> NDArray[np.uint16]:
     """Undo :func:`_network_planes`."""
     height, width = record.mosaic.shape
     mosaic = np.empty((2 * planes.shape[1], 2 * planes.shape[2]), np.uint16)
-    for plane, (row, column) in zip(planes, _SITES, strict=True):
+    for plane, (row, column) in zip(planes, SITES, strict=True):
         black = record.black[row, column]
         gain = record.balance[record.channels[row, column]] / (record.white - black)
         counts = np.maximum(plane, 0) ** np.float32(_GAMMA) / np.float32(gain) + np.float32(black)

@@ -13,18 +13,15 @@ Where a camera stores only some levels, as in lossy NEF, their ranks are coded r
 from __future__ import annotations
 
 import lzma
-import os
 import struct
 import zlib
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
-import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_invisp.archive.planes import jpegxl_planes, mosaic_from_planes
 from napari_invisp.archive.prediction import Prediction
 from napari_invisp.errors import CapsuleError
 from napari_invisp.sensor.original import Original
@@ -38,9 +35,6 @@ _HEAD = struct.Struct(">BII6I")
 _VERSION = 1
 # Ranks are coded where fewer than this share of the levels between the extremes occur.
 _SPARSE = 0.9
-_SITES = ((0, 0), (0, 1), (1, 0), (1, 1))
-# JPEG XL's: beyond it, files hardly become smaller.
-_EFFORT = 7
 # Bytes that unpacking tags may take.
 _MEMORY = 1 << 28
 # Residuals are counted from the middle of 16 bits and wrap around, so that any mosaic fits.
@@ -66,7 +60,7 @@ def pack(record: RawRecord, picture: NDArray[np.uint8]) -> bytes:
     ranks = _Ranks.of(record.mosaic)
     residual = ranks.of_levels(record.mosaic) - ranks.of_levels(prediction(picture))
     residual += np.uint16(_MIDDLE)
-    parts = [prediction.to_bytes(), ranks.to_bytes(), *_coded(residual)]
+    parts = [prediction.to_bytes(), ranks.to_bytes(), *jpegxl_planes(residual)]
     checksums = _checksum(picture), _checksum(record.mosaic)
     return b"".join([_HEAD.pack(_VERSION, *checksums, *map(len, parts)), *parts])
 
@@ -105,7 +99,9 @@ def unpack(data: bytes, picture: NDArray[np.uint8], name: str = "the JPEG") -> N
         bounds = np.cumsum([_HEAD.size, *lengths])
         tables, levels, *planes = (data[a:b] for a, b in pairwise(bounds))
         ranks = _Ranks.from_bytes(levels)
-        mosaic = _decoded(planes, picture.shape[:2])
+        mosaic = mosaic_from_planes(planes)
+        if mosaic.shape != picture.shape[:2]:
+            raise ValueError("it belongs to a picture of another size")
         mosaic -= np.uint16(_MIDDLE)
         mosaic += ranks.of_levels(Prediction.from_bytes(tables)(picture))
         mosaic = ranks.to_levels(mosaic)
@@ -173,28 +169,6 @@ class _Ranks:
             return cls(None)
         steps = np.frombuffer(zlib.decompress(data), "<u2")
         return cls(np.cumsum(steps, dtype=np.uint16))
-
-
-def _coded(residual: NDArray[np.uint16]) -> list[bytes]:
-    """Code the four planes of a CFA."""
-
-    def coded(site: tuple[int, int]) -> bytes:
-        plane = np.ascontiguousarray(residual[site[0] :: 2, site[1] :: 2])
-        return bytes(imagecodecs.jpegxl_encode(plane, lossless=True, effort=_EFFORT, numthreads=1))
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(coded, _SITES))
-
-
-def _decoded(planes: Sequence[bytes], shape: tuple[int, ...]) -> NDArray[np.uint16]:
-    mosaic = np.empty(shape, np.uint16)
-
-    def decode(site: tuple[int, int], data: bytes) -> None:
-        mosaic[site[0] :: 2, site[1] :: 2] = imagecodecs.jpegxl_decode(data, numthreads=1)
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(decode, _SITES, planes))
-    return mosaic
 
 
 def _checksum(pixels: NDArray[Any]) -> int:

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_invisp.linear import linear_from_codes
+from napari_invisp.sensor.cfa import SITES
 from napari_invisp.sensor.record import RawRecord
 
 #: Codes at which a table has values; closer together where light is bent most: the dark end, where
@@ -36,7 +37,6 @@ _BAND = 64
 _SAMPLES, _ROUNDS, _INERTIA = 400_000, 8, 2.0
 
 _COUNT = len(NODES)
-_SITES = ((0, 0), (0, 1), (1, 0), (1, 1))
 
 
 def _positions() -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -81,7 +81,7 @@ class Prediction:
         mosaic = np.empty(picture.shape[:2], np.uint16)
 
         def predict(top: int) -> None:
-            for site, (row, column) in enumerate(_SITES):
+            for site, (row, column) in enumerate(SITES):
                 window = slice(top + row, top + 2 * _BAND, 2), slice(column, None, 2)
                 values = _interpolated(self.tables[site].ravel(), picture[window])
                 mosaic[window] = (values + (1 << (_FRACTION - 1))) >> _FRACTION
@@ -115,7 +115,7 @@ class Prediction:
         """Fit tables to a picture and its RAW, in floating point: only the result counts."""
         start = _inverse_of_libraw(record)
         tables = np.empty(start.shape, np.int32)
-        for site, (row, column) in enumerate(_SITES):
+        for site, (row, column) in enumerate(SITES):
             colours, counts = picture[row::2, column::2], record.mosaic[row::2, column::2]
             step = max(1, round((counts.size / _SAMPLES) ** 0.5))
             table = _refined(
@@ -159,7 +159,7 @@ def _inverse_of_libraw(record: RawRecord) -> NDArray[np.float64]:
     camera = linear @ np.linalg.inv(record.camera_to_srgb).T
     camera *= record.balance.min() / record.balance
     tables = np.empty((4, *grid.shape[:3]))
-    for site, (row, column) in enumerate(_SITES):
+    for site, (row, column) in enumerate(SITES):
         black = record.black[row, column]
         light = camera[..., record.channels[row, column]]
         tables[site] = (black + light * (record.white - black)) * (1 << _FRACTION)

@@ -79,6 +79,9 @@ table of figures.
 A row of the table is one file, model, headroom, quality and subsampling; means
 over the files follow. The JPEGs are kept in memory only. JSON tables also say
 which weights were measured and how they were trained.
+
+With --compression, a row is one file and one way to keep it; of the settings,
+only the quality may have several values.
 """
 
 _DEMO = """\

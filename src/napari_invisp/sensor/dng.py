@@ -1,10 +1,11 @@
-"""Writing a record as DNG: uncompressed, or as lossless JPEG tiles."""
+"""Writing a record as DNG: uncompressed, as lossless JPEG tiles, or around a lossy JPEG."""
 
 from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable
+import struct
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
@@ -15,7 +16,7 @@ import imagecodecs
 import numpy as np
 import rawpy
 import tifffile
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL import TiffTags
 from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 
@@ -142,6 +143,65 @@ def encode_dng(
         tags[270] = _text(description)  # ImageDescription
     if not named:
         return _assemble(tags, Original(), chunks)
+    return _named(tags, chunks, record, original)
+
+
+def encode_linear_dng(
+    record: RawRecord, jpeg: bytes, polynomials: ArrayLike, exposure: float
+) -> bytes:
+    """Put a JPEG of camera colours into a DNG file: three channels at every pixel, no mosaic.
+
+    Parameters
+    ----------
+    record
+        What the JPEG was made of; the file says of it all but mosaic, CFA and levels.
+    jpeg
+        Baseline JPEG file, 8 bit, three components, of the record's size.
+    polynomials
+        ``(3, N)`` coefficients for R, G, B, the constant first, N up to 9: linear camera colours
+        of what the JPEG decodes to. 0 … 1 to within 0 … 1.
+    exposure
+        How much brighter than it is stored the picture is to be shown, in EV.
+
+    Returns
+    -------
+    bytes
+        The file.
+    """
+    mosaic_only = (33421, 33422, 50710, 50711, 50713, 50714)
+    tags = {tag: entry for tag, entry in _image_tags(record).items() if tag not in mosaic_only}
+    tags |= {
+        258: (TiffTags.SHORT, (8, 8, 8)),  # BitsPerSample
+        259: (TiffTags.SHORT, 34892),  # Compression: lossy JPEG
+        262: (TiffTags.SHORT, 34892),  # PhotometricInterpretation: LinearRaw
+        277: (TiffTags.SHORT, 3),  # SamplesPerPixel
+        278: (TiffTags.LONG, record.height),  # RowsPerStrip
+        50707: (TiffTags.BYTE, bytes((1, 4, 0, 0))),  # DNGBackwardVersion
+        50717: (TiffTags.SHORT, (255, 255, 255)),  # WhiteLevel
+        50730: (TiffTags.SIGNED_RATIONAL, _rationals([exposure])),  # BaselineExposure
+        51009: (TiffTags.UNDEFINED, _map_polynomials(polynomials, record.mosaic.shape)),
+    }
+    return _named(tags, [jpeg], record)
+
+
+def _map_polynomials(polynomials: ArrayLike, shape: tuple[int, ...]) -> bytes:
+    """Encode OpcodeList2: a MapPolynomial for each plane (DNG 1.4, chapter 6; big-endian)."""
+    planes = np.asarray(polynomials, np.float64)
+    height, width = shape
+    opcodes = [struct.pack(">I", len(planes))]
+    for plane, coefficients in enumerate(planes):
+        # Top, left, bottom, right; plane, planes; row and column pitch; degree.
+        area = struct.pack(">9I", 0, 0, height, width, plane, 1, 1, 1, len(coefficients) - 1)
+        data = area + coefficients.astype(">f8").tobytes()
+        # Number, version of DNG that has it, flags.
+        opcodes += [struct.pack(">I4sII", 8, bytes((1, 3, 0, 0)), 0, len(data)), data]
+    return b"".join(opcodes)
+
+
+def _named(
+    tags: _Tags, chunks: Sequence[_Chunk], record: RawRecord, original: Original | None = None
+) -> bytes:
+    """Assemble a file that says which camera took the picture, when and how."""
     about = _about_tags(record)
     said = original or Original()
     if not said.exif:
@@ -322,7 +382,7 @@ def _rationals(values: Iterable[float]) -> tuple[IFDRational, ...]:
     return tuple(fractions)
 
 
-def _assemble(tags: _Tags, original: Original, chunks: list[_Chunk]) -> bytes:
+def _assemble(tags: _Tags, original: Original, chunks: Sequence[_Chunk]) -> bytes:
     """Lay out header, directories and image data; what an original says is left as it is."""
     tiled = 322 in tags
     offsets_tag = _TILE_OFFSETS if tiled else _STRIP_OFFSETS
