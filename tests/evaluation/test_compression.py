@@ -4,6 +4,7 @@ import io
 import json
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import imagecodecs
@@ -54,6 +55,11 @@ def test_every_kind_has_its_rows_in_order(rows: list[CompressionRow]) -> None:
         ("lossless JPEG XL of the CFA planes", ""),
         ("JPEG with capsule", "quality 75, 4:2:2, headroom 1"),
         ("JPEG with capsule", "quality 95, 4:2:2, headroom 1"),
+        ("JPEG with side information", "quality 95, 4 KB"),
+        ("JPEG with side information", "quality 95, 16 KB"),
+        ("JPEG with side information", "quality 95, 64 KB"),
+        ("JPEG as exact archive", "quality 75"),
+        ("JPEG as exact archive", "quality 95"),
         ("lossy DNG", "bytes of quality 75"),
         ("lossy DNG", "bytes of quality 95"),
     ]
@@ -84,6 +90,21 @@ def test_our_jpeg_is_what_the_pipeline_writes(rows: list[CompressionRow], path: 
         jpeg = pipeline.encode(rendering, quality)
         assert (row.quality, row.bytes) == (quality, len(jpeg))
         assert row.raw_psnr == pytest.approx(raw_psnr(record, pipeline.recover(jpeg).record))
+
+
+def test_side_information_and_archives_take_bytes_and_keep_more(
+    rows: list[CompressionRow],
+) -> None:
+    plain = of_kind(rows, "JPEG with capsule")
+    helped = [plain[1], *of_kind(rows, "JPEG with side information")]
+    for less, more in pairwise(helped):
+        assert more.raw_psnr > less.raw_psnr
+        assert more.bytes > less.bytes
+    for each, size in zip(helped[1:], (4096, 16384, 65536), strict=True):
+        assert each.bytes <= plain[1].bytes + size + 1000
+    for each, picture in zip(of_kind(rows, "JPEG as exact archive"), plain, strict=True):
+        assert math.isinf(each.raw_psnr)
+        assert each.bytes < picture.bytes + rows[1].bytes
 
 
 def test_lossy_dng_gets_at_least_the_bytes_of_our_jpeg_and_no_quality_too_many(

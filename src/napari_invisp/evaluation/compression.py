@@ -36,8 +36,8 @@ CAMERA_FILE = "camera's own file"
 LOSSLESS_DNG = "lossless DNG"
 LOSSLESS_JPEGXL = "lossless JPEG XL of the CFA planes"
 CAPSULE_JPEG = "JPEG with capsule"
-SIDE_INFORMATION = "the same with side information"
-EXACT = "the same as an exact archive"
+SIDE_INFORMATION = "JPEG with side information"
+EXACT = "JPEG as exact archive"
 LOSSY_DNG = "lossy DNG"
 
 
