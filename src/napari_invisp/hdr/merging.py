@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from napari_invisp.errors import RawFileError
 from napari_invisp.hdr.aligning import exposures_of, matched
-from napari_invisp.hdr.highlights import Light, ramp, reconstruct, saturation_levels, to_srgb
-from napari_invisp.hdr.laplacian import report
+from napari_invisp.hdr.highlights import Light, reconstruct, saturation_levels, to_srgb
+from napari_invisp.hdr.laplacian import report, smooth_step
 from napari_invisp.hdr.noise import Noise, measured_noise
 from napari_invisp.metrics import check_comparable
 from napari_invisp.sensor.libraw import Step, demosaic_uint16
@@ -222,7 +222,7 @@ def _weight(
     smooth = cv2.blur(light, (side, side))
     variance = smooth / gains * np.float32(frame.noise.gain) + np.float32(frame.noise.floor)
     reached = cv2.dilate((light / ends).max(axis=2), np.ones((side, side), np.uint8))
-    sound = 1 - ramp(reached, _FULL, _NONE)
+    sound = 1 - smooth_step(reached, _FULL, _NONE)
     if frame.shortest:
         sound = np.maximum(sound, np.float32(_LAST_RESORT))
     weight: Light = np.float32(frame.time**2) * sound[..., None] / variance
