@@ -123,8 +123,11 @@ def _reconstruct_band(band: Light, ends: NDArray[np.float32], colours: Light) ->
     trusted = 1 - lost
     brightness = (trusted * band).sum(axis=2) / np.maximum((trusted * colours).sum(axis=2), _TINY)
     estimate = np.maximum(colours * brightness[..., None], band)
-    # Surroundings of another colour must not turn white magenta.
-    np.maximum(estimate[..., 1], np.minimum(band[..., 0], band[..., 2]), out=estimate[..., 1])
+    # Surroundings of another colour must not turn white magenta: green is at least the power mean
+    # of red and blue, which is near the lesser of them but for greys.
+    red, blue = band[..., 0], band[..., 2]
+    fourth = np.maximum(np.square(np.square(red)) + np.square(np.square(blue)), _TINY)
+    np.maximum(estimate[..., 1], red * blue * np.sqrt(np.sqrt(2 / fourth)), out=estimate[..., 1])
     band += lost * (estimate - band)
     white = np.maximum(band.max(axis=2), ends.max())
     band += neutral[..., None] * (white[..., None] - band)
