@@ -98,15 +98,15 @@ def _greens(record: RawRecord) -> NDArray[np.float32]:
     return normalise(record)[row::2, column::2]
 
 
-def _shift(
-    fixed: NDArray[np.float32], moving: NDArray[np.float32]
-) -> tuple[float, float] | None:
+def _shift(fixed: NDArray[np.float32], moving: NDArray[np.float32]) -> tuple[float, float] | None:
     """Find by how many pixels of the frame one plane of every other site is to be moved."""
     if min(float(fixed.std()), float(moving.std())) == 0:
         return None
-    taper = window("hann", fixed.shape).astype(np.float32)
+    taper = window("hann", fixed.shape).astype(np.float32)  # type: ignore[no-untyped-call]
     planes = [(plane - plane.mean()) * taper for plane in (fixed, moving)]
-    sites, _, _ = phase_cross_correlation(*planes, upsample_factor=_FINENESS)
+    sites, _, _ = phase_cross_correlation(  # type: ignore[no-untyped-call]
+        *planes, upsample_factor=_FINENESS
+    )
     rows, columns = (2 * float(length) for length in sites)
     if max(abs(rows), abs(columns)) > _FARTHEST * 2 * min(fixed.shape):
         return None

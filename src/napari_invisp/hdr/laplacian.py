@@ -16,6 +16,7 @@ where b is odd and constant beyond σ: it alone depends on g, so that it alone i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from math import ceil, floor
 
 import cv2
@@ -79,10 +80,7 @@ def laplacian_pyramid(plane: Plane, levels: int) -> list[Plane]:
     :func:`collapsed` puts them together again.
     """
     gaussian = gaussian_pyramid(plane, levels)
-    bands = [
-        fine - _expanded(coarse, fine.shape)
-        for fine, coarse in zip(gaussian[:-1], gaussian[1:], strict=True)
-    ]
+    bands = [fine - _expanded(coarse, fine.shape) for fine, coarse in pairwise(gaussian)]
     return [*bands, gaussian[-1]]
 
 
@@ -144,7 +142,7 @@ def _curved(within: Plane, settings: ToneSettings) -> Plane:
     """Return sign(d)·σ·f(|d|/σ) for differences d of up to σ, f(x) = x^α."""
     sigma, alpha = settings.threshold, _STRENGTH**-settings.detail
     size = np.abs(within)
-    curved = cv2.pow(size, alpha)
+    curved = np.asarray(cv2.pow(size, alpha), np.float32)
     curved *= np.float32(sigma ** (1 - alpha))
     if alpha < 1:
         low, high = _NOISE
@@ -152,8 +150,8 @@ def _curved(within: Plane, settings: ToneSettings) -> Plane:
         curved -= size
         curved *= sure
         curved += size
-    signed: Plane = np.copysign(curved, within, out=curved)
-    return signed
+    np.copysign(curved, within, out=curved)
+    return curved
 
 
 def smooth_step(values: Plane, low: float, high: float) -> Plane:

@@ -84,7 +84,8 @@ def anchor_of(linear_thumbnail: Light) -> Anchor:
     factor = _ANCHOR_SIDE / max(height, width)
     if factor < 1:
         size = max(1, round(width * factor)), max(1, round(height * factor))
-        luminance = cv2.resize(luminance, size, interpolation=cv2.INTER_AREA)
+        smaller = cv2.resize(luminance, size, interpolation=cv2.INTER_AREA)
+        luminance = np.asarray(smaller, np.float32)
     return Anchor(luminance)
 
 
@@ -173,7 +174,8 @@ def _globally(
     report(step, cancelled, 0, 1)
     curve = global_curve(np.exp2(_log(anchor.luminance, settings.exposure)), settings)
     # They adapt to any exposure, so it counts afterwards.
-    tones = np.minimum(curve(plane) + np.float32(settings.exposure), np.float32(0))
+    tones = curve(plane) + np.float32(settings.exposure)
+    np.minimum(tones, 0, out=tones)
     report(step, cancelled, 1, 1)
     return tones
 
@@ -272,7 +274,7 @@ def _put_colours(
 ) -> None:
     """Multiply by the gain, and bring colours into [0, 1] towards the grey of their luminance."""
     grey = np.minimum(luminance * gain, 1)
-    channels = list(cv2.split(linear))
+    channels = [np.asarray(channel, np.float32) for channel in cv2.split(linear)]
     for channel in channels:
         channel *= gain
         channel -= grey
@@ -291,4 +293,4 @@ def _put_colours(
         channel *= held
         channel += grey
         np.clip(channel, 0, 1, out=channel)
-    cv2.merge(channels, dst=shown)
+    shown[...] = cv2.merge(channels)
