@@ -30,8 +30,10 @@ from napari_invisp.tiling import CancelCheck
 
 Plane = NDArray[np.float32]
 
-# Distance of the sampled values, in σ.
-_SPACING = 0.5
+# Distance of the sampled values in σ, where detail is left and where it is changed, which bends
+# more sharply; and in EV, at least.
+_SPACING, _FINE_SPACING = 0.5, 0.25
+_LEAST_SPACING = 0.15
 # Differences in EV that may be noise, and those that are none: enhancing begins between them
 # (section 4 of the paper).
 _NOISE = (0.02, 0.1)
@@ -159,7 +161,8 @@ def smooth_step(values: Plane, low: float, high: float) -> Plane:
     t = values - np.float32(low)
     t *= np.float32(1 / (high - low))
     np.clip(t, 0, 1, out=t)
-    return t * t * (3 - 2 * t)
+    smooth: Plane = t * t * (3 - 2 * t)
+    return smooth
 
 
 # -- the filter ---------------------------------------------------------------------------------
@@ -189,7 +192,8 @@ def local_laplacian(
         Detail, contrast and threshold.
     samples
         How many values the picture is bent about, evenly from its darkest to its brightest; by
-        default the multiples of σ that its values lie between, the same in every part of a frame.
+        default multiples of a share of σ that its values lie between, the same in every part of a
+        frame.
     levels
         Depth of the pyramids; as deep as they can be by default.
     coarsest
@@ -273,7 +277,8 @@ def _sampled(
     """Return the values to bend about, and their distance."""
     low, high = float(plane.min()), float(plane.max())
     if samples is None:
-        spacing = _SPACING * settings.threshold
+        share = _SPACING if settings.detail == 0 else _FINE_SPACING
+        spacing = max(share * settings.threshold, _LEAST_SPACING)
         first, last = floor(low / spacing), ceil(high / spacing)
         return [number * spacing for number in range(first, last + 1)], spacing
     if samples < 2 or low == high:

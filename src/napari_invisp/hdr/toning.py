@@ -47,6 +47,8 @@ _BRIGHTEST = 0.005
 _HIGHEST_LIFT = 3.0
 # Of the way from grey to the border of what can be shown: where colours begin to be held back.
 _HELD = np.float32(0.9)
+# How much of what is too bright in one channel is made up for by brightness, the rest by colour.
+_DIMMED = np.float32(0.5)
 # Rows whose colours are worked on at a time.
 _BAND = 128
 _TINY = np.float32(1e-6)
@@ -282,6 +284,11 @@ def _put_colours(
     high, low = np.maximum(channels[0], channels[1]), np.minimum(channels[0], channels[1])
     np.maximum(high, channels[2], out=high)
     np.minimum(low, channels[2], out=low)
+    # Bright colours give way in brightness as much as in colour: a red lamp is not white.
+    brightest = np.maximum(grey + high, 1)
+    dimmed = _DIMMED / brightest + (1 - _DIMMED)
+    for plane in (grey, high, low, *channels):
+        plane *= dimmed
     # How far the colour is on the way from grey to the border.
     high /= np.maximum(1 - grey, _TINY)
     low /= -np.maximum(grey, _TINY)
