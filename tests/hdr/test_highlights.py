@@ -84,9 +84,7 @@ def test_two_exposures_of_one_scene_agree(shared_raw: Path) -> None:
         for develop in (linear_srgb_hdr, linear_srgb)
     )
     truth = 2**-match.ratio * linear_srgb_hdr(dark.replace(mosaic=dark.mosaic[moved].copy()))
-    blocks = [
-        each.reshape(30, 20, 40, 20, 3).mean(axis=(1, 3)) for each in (light, clipped, truth)
-    ]
+    blocks = [each.reshape(30, 20, 40, 20, 3).mean(axis=(1, 3)) for each in (light, clipped, truth)]
     beyond = blocks[2].max(axis=2) > 1.1
     assert beyond.mean() > 0.2
     errors = [np.abs(np.log2(each[beyond] / blocks[2][beyond])).mean() for each in blocks[:2]]

@@ -156,7 +156,7 @@ def test_progress_and_stopping() -> None:
 
 
 def test_noise_is_measured() -> None:
-    rows, columns = np.mgrid[:400, :400]
+    rows = np.mgrid[:400, :400][0]
     flat = np.repeat((0.02 + 0.6 * rows / 400)[..., None], 3, axis=2)
     found = {}
     for variance in (1e-4, 4e-4):

@@ -120,6 +120,7 @@ def test_a_preview_looks_as_the_whole() -> None:
     light = scene()
     anchor = anchor_of(light)
     whole = toned(light, ToneSettings(), anchor=anchor)
+
     def halved(each: np.ndarray) -> np.ndarray:
         return each.reshape(192, 2, 288, 2, 3).mean(axis=(1, 3))
 
