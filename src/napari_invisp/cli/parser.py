@@ -21,6 +21,7 @@ from napari_invisp.cli.options import (
 from napari_invisp.cli.preparing import add_prepare
 from napari_invisp.cli.report import PROGRAM
 from napari_invisp.cli.reporting import add_report
+from napari_invisp.cli.toning import add_merge, add_tonemap
 from napari_invisp.cli.training import add_train
 from napari_invisp.errors import SettingsError
 from napari_invisp.settings import ArchiveSettings
@@ -177,6 +178,8 @@ def build_parser() -> argparse.ArgumentParser:
     compare.add_argument("recovered", metavar="RECOVERED", type=Path, help="the recovered DNG")
 
     add_report(commands_of)
+    add_tonemap(commands_of)
+    add_merge(commands_of)
 
     evaluation = command(
         evaluate,
