@@ -43,7 +43,7 @@ MOST_STEPS = len(FILTERS)
 
 _HEADER = "napari_invisp_policy"
 _NAMES = tuple(FILTERS)
-_SIZES = tuple(len(bounds_of(name).low) for name in _NAMES)
+_SIZES = [len(bounds_of(name).low) for name in _NAMES]
 _WIDTHS = (3, 16, 32, 64, 64)
 _HIDDEN = 128
 # Light that repeated exposures may not leave while the agent learns.

@@ -15,7 +15,7 @@ from napari_invisp.retouching.settings import FILTERS
 # A picture that is another by a tenth of the range everywhere is worth a difference of 1 at most.
 _STEEPEST = 10.0
 # How much a slope of the discriminator other than that costs (Gulrajani et al. 2017).
-_SLOPE_PRICE = 1.0
+_SLOPE_PRICE = 10.0
 
 _QUANTILES = torch.linspace(0.02, 0.98, 33)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from napari_invisp.retouching.policy import MOST_STEPS
+from napari_invisp.retouching.settings import FILTERS
 from napari_invisp.settings import parameter
 from napari_invisp.training.settings import RunSettings
 
@@ -32,7 +32,11 @@ class PolicySettings(RunSettings):
     )
     steps: int = parameter(2000, "Steps", "updates of the weights in all", minimum=1)
     actions: int = parameter(
-        5, "Actions", "filters that the policy applies to a picture", minimum=1, maximum=MOST_STEPS
+        5,
+        "Actions",
+        "filters that the policy applies to a picture",
+        minimum=1,
+        maximum=len(FILTERS),
     )
     batch: int = parameter(16, "Batch", "pictures a step", minimum=2, maximum=1024)
     pool: int = parameter(

@@ -23,6 +23,7 @@ from napari_invisp.flow.tone import encode_gamma
 from napari_invisp.retouching.looks import clipped
 from napari_invisp.retouching.policy import Policy, State, situation
 from napari_invisp.tiling import Progress
+from napari_invisp.training.average import Average
 from napari_invisp.training.interruption import Interruption
 from napari_invisp.training.log import Log
 from napari_invisp.training.retouch.judging import (
@@ -36,6 +37,13 @@ from napari_invisp.training.retouch.pool import Pool, middles, windows
 from napari_invisp.training.retouch.run import PolicyRun
 from napari_invisp.training.sampling import seed_torch
 
+# Learning rate of the policy, as a share: the judges have to keep ahead of it.
+_SLOWER = 0.3
+# Share that the average of the policy keeps at each step; adversaries go round in circles, and
+# their average stays near the middle.
+_AVERAGE = 0.98
+# Of Adam: the discriminator has to forget fast, the others are noisy.
+_BETAS = {"policy": (0.9, 0.99), "value": (0.9, 0.99), "discriminator": (0.5, 0.9)}
 # What the learning rate falls to, as a share of its beginning.
 _LAST = 0.1
 # Longest gradient that is not shortened.
@@ -125,9 +133,10 @@ class _Trainer:
         }
         self._policy, self._value, self._discriminator = policy, value, discriminator
         self._optimizers = {
-            name: torch.optim.Adam(module.parameters(), betas=(0.5, 0.9))
+            name: torch.optim.Adam(module.parameters(), betas=_BETAS[name])
             for name, module in self._modules.items()
         }
+        self._average = Average(policy)
         self._pool = Pool.fill(pictures.light, self._settings.pool)
         self._retouched = middles(pictures.retouched)
         self._held_out = middles(pictures.held_out)
@@ -194,8 +203,9 @@ class _Trainer:
             -quality.mean()
             - (advantage * logits.log_softmax(1).gather(1, choice[:, None]).squeeze(1)).mean()
             - settings.entropy * left * entropy,
-            rate,
+            rate * _SLOWER,
         )
+        self._average.update(min(_AVERAGE, step / (step + 10)))
         surprise = (self._worth(state) - quality.detach()).square().mean()
         self._descend("value", surprise, rate)
         self._pool.put_back(rows, after, over, self._pictures.light)
@@ -250,7 +260,7 @@ class _Trainer:
         log.write(self._step, {"seconds": round(seconds, 3), **means, "distance": shown})
 
     def _validate(self) -> None:
-        result = encode_gamma(self._policy.finished(self._held_out))
+        result = encode_gamma(self._average.model.finished(self._held_out))
         self._figures = {"step": self._step, "distance": distance(result, self._retouched)}
         better = not self._best or self._figures["distance"] < self._best["distance"]
         if better:
@@ -261,7 +271,7 @@ class _Trainer:
 
     def _save_policy(self) -> None:
         facts = {"steps": self._step, "untouched": self._untouched, "validation": self._figures}
-        self._run.save_policy(self._policy, facts)
+        self._run.save_policy(self._average.model, facts)
 
     def _save(self, seconds: float) -> None:
         self._save_policy()
@@ -269,6 +279,7 @@ class _Trainer:
             "step": self._step,
             "seconds": seconds,
             "modules": {name: each.state_dict() for name, each in self._modules.items()},
+            "average": self._average.model.state_dict(),
             "optimizers": {name: each.state_dict() for name, each in self._optimizers.items()},
             "pool": vars(self._pool),
             "figures": self._figures,
@@ -286,6 +297,7 @@ class _Trainer:
             for name, module in self._modules.items():
                 module.load_state_dict(state["modules"][name])
                 self._optimizers[name].load_state_dict(state["optimizers"][name])
+            self._average.model.load_state_dict(state["average"])
             self._pool = Pool(**state["pool"])
             self._step, self._before = state["step"], state["seconds"]
             self._figures, self._best = state["figures"], state["best"]
