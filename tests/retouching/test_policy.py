@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from napari_invisp.retouching.policy import (
     SIDE,
     Policy,
     State,
+    bounded,
     load_policy,
     policy_settings,
     save_policy,
@@ -41,7 +43,7 @@ def test_each_step_is_one_filter_more(tmp_path: Path, policy: Policy) -> None:
     light = np.random.default_rng(0).random((80, 120, 3), dtype=np.float32)
     steps = policy_settings(tmp_path / "policy.safetensors", light)
     assert [len(each.active) for each in steps] == [1, 2, 3, 4]
-    for before, after in zip(steps, steps[1:], strict=False):
+    for before, after in pairwise(steps):
         assert after.active[:-1] == before.active
     assert policy_settings(str(tmp_path / "policy.safetensors"), light) == steps
 
@@ -59,8 +61,8 @@ def test_a_fresh_policy_does_little() -> None:
     torch.manual_seed(0)
     policy = Policy()
     light = torch.rand(2, 3, SIDE, SIDE)
-    _, parameters = policy(State.begin(light))
-    after = State.begin(light).after(torch.tensor([0, 4]), parameters)
+    _, free = policy(State.begin(light))
+    after = State.begin(light).after(torch.tensor([0, 4]), bounded(free))
     assert after.used[:, [0, 4]].tolist() == [[1, 0], [0, 1]]
     assert after.step.tolist() == [1, 1]
     assert (after.light - light).abs().mean() < 0.1

@@ -45,7 +45,7 @@ _PULL, _BEND = 2e-4, 2e-3
 # Display values of photographs: mean and spread of brightness from lowest to highest, difference of
 # channels of what is coloured, and where clipping begins. Colours below that other difference may
 # be those of something grey.
-_MEAN, _SPREAD, _COLOURFUL = (0.40, 0.52), (0.19, 0.26), 0.25
+_MEAN, _SPREAD, _COLOURFUL = (0.40, 0.58), (0.19, 0.26), 0.25
 _DARK, _WHITE, _BEYOND = 0.008, 0.97, 1.03
 _NEARLY_GREY = 0.08
 
@@ -184,7 +184,7 @@ def _well_exposed(untouched: Tensor) -> _Loss:
             _outside(mean, *_MEAN).square()
             + _outside(spread, *_SPREAD).square()
             + beyond.mean()
-            + 6 * cast.square().sum()
+            + 2 * cast.square().sum()
             + dull.square()
         )
 

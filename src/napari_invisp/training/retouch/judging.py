@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_invisp.retouching.filters import luminance
 from napari_invisp.retouching.looks import colourfulness
@@ -27,7 +27,12 @@ def make_discriminator() -> Trunk:
 
 def make_value() -> Trunk:
     """Make the judge of what a state will bring until the end; ``(N, 1)``."""
-    return Trunk(len(FILTERS) + 1, 1)
+    value = Trunk(len(FILTERS) + 1, 1)
+    last = value.judge[-1]
+    assert isinstance(last, nn.Linear)
+    nn.init.zeros_(last.weight)  # nothing is known of any state
+    nn.init.zeros_(last.bias)
+    return value
 
 
 def discriminator_cost(judge: Trunk, real: Tensor, fake: Tensor) -> Tensor:

@@ -52,6 +52,14 @@ class PolicySettings(RunSettings):
     judgements: int = parameter(
         2, "Judgements", "updates of the discriminator a step", minimum=1, maximum=100
     )
+    discount: float = parameter(
+        0.5,
+        "Discount",
+        "how much what later steps bring counts against what this one does; 1 as in Exposure takes "
+        "many more steps to learn",
+        minimum=0,
+        maximum=1,
+    )
     penalty: float = parameter(
         0.5,
         "Penalty",

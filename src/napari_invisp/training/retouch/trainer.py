@@ -21,7 +21,7 @@ from torch.distributions import Categorical
 from napari_invisp.errors import TrainingError
 from napari_invisp.flow.tone import encode_gamma
 from napari_invisp.retouching.looks import clipped
-from napari_invisp.retouching.policy import Policy, State, situation
+from napari_invisp.retouching.policy import Policy, State, bounded, situation
 from napari_invisp.tiling import Progress
 from napari_invisp.training.average import Average
 from napari_invisp.training.interruption import Interruption
@@ -37,11 +37,15 @@ from napari_invisp.training.retouch.pool import Pool, middles, windows
 from napari_invisp.training.retouch.run import PolicyRun
 from napari_invisp.training.sampling import seed_torch
 
-# Learning rate of the policy, as a share: the judges have to keep ahead of it.
+# Learning rate of policy and value, as a share: the discriminator has to keep ahead of them.
 _SLOWER = 0.3
 # Share that the average of the policy keeps at each step; adversaries go round in circles, and
 # their average stays near the middle.
 _AVERAGE = 0.98
+# What parameters near the ends of their ranges cost: there, the slope that leads back is lost.
+_EXTREME = 0.01
+# What a state can be worth, up or down: without a bound, value and policy drive each other away.
+_MOST_WORTH = 3.0
 # Of Adam: the discriminator has to forget fast, the others are noisy.
 _BETAS = {"policy": (0.9, 0.99), "value": (0.9, 0.99), "discriminator": (0.5, 0.9)}
 # What the learning rate falls to, as a share of its beginning.
@@ -186,15 +190,15 @@ class _Trainer:
         rate = settings.learning_rate * (_LAST + (1 - _LAST) * left)
         rows, state = self._pool.draw(settings.batch)
 
-        logits, parameters = self._policy(state)
+        logits, free = self._policy(state)
         chances = Categorical(logits=logits)
         choice: Tensor = chances.sample()  # type: ignore[no-untyped-call]
-        after = state.after(choice, parameters)
+        after = state.after(choice, bounded(free))
         over = after.step >= settings.actions
         gain = (self._score(after.light) - self._score(state.light).detach()).squeeze(1)
         repeated = state.used.gather(1, choice[:, None]).squeeze(1)
         reward = gain - settings.penalty * repeated
-        quality = reward + torch.where(over, 0.0, self._worth(after))
+        quality = reward + settings.discount * torch.where(over, 0.0, self._worth(after))
         advantage = (quality - self._worth(state)).detach()
         advantage = advantage / advantage.std().clamp(min=0.1)
         entropy = chances.entropy().mean()  # type: ignore[no-untyped-call]
@@ -202,12 +206,14 @@ class _Trainer:
             "policy",
             -quality.mean()
             - (advantage * logits.log_softmax(1).gather(1, choice[:, None]).squeeze(1)).mean()
-            - settings.entropy * left * entropy,
+            - settings.entropy * left * entropy
+            + _EXTREME * free.square().mean(),
             rate * _SLOWER,
         )
         self._average.update(min(_AVERAGE, step / (step + 10)))
-        surprise = (self._worth(state) - quality.detach()).square().mean()
-        self._descend("value", surprise, rate)
+        aim = quality.detach().clamp(-_MOST_WORTH, _MOST_WORTH)
+        surprise = (self._worth(state) - aim).square().mean()
+        self._descend("value", surprise, rate * _SLOWER)
         self._pool.put_back(rows, after, over, self._pictures.light)
         apart = torch.zeros(())
         for _ in range(settings.judgements):
