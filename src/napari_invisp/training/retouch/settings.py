@@ -43,14 +43,14 @@ class PolicySettings(RunSettings):
         256, "Pool", "unfinished pictures that steps draw from", minimum=2, maximum=65536
     )
     learning_rate: float = parameter(
-        5e-4,
+        1e-3,
         "Learning rate",
         "step size at the beginning; it falls to a tenth",
         minimum=0,
         maximum=1,
     )
     judgements: int = parameter(
-        2, "Judgements", "updates of the discriminator a step", minimum=1, maximum=100
+        3, "Judgements", "updates of the discriminator a step", minimum=1, maximum=100
     )
     discount: float = parameter(
         0.5,

@@ -37,8 +37,9 @@ from napari_invisp.training.retouch.pool import Pool, middles, windows
 from napari_invisp.training.retouch.run import PolicyRun
 from napari_invisp.training.sampling import seed_torch
 
-# Learning rate of policy and value, as a share: the discriminator has to keep ahead of them.
-_SLOWER = 0.3
+# Learning rates as shares of the discriminator's, which has to keep ahead: of what values a state,
+# and of what finds parameters.
+_SLOWER, _SLOWEST = 0.3, 0.1
 # Share that the average of the policy keeps at each step; adversaries go round in circles, and
 # their average stays near the middle.
 _AVERAGE = 0.98
@@ -46,8 +47,6 @@ _AVERAGE = 0.98
 _EXTREME = 0.01
 # What a state can be worth, up or down: without a bound, value and policy drive each other away.
 _MOST_WORTH = 3.0
-# Of Adam: the discriminator has to forget fast, the others are noisy.
-_BETAS = {"policy": (0.9, 0.99), "value": (0.9, 0.99), "discriminator": (0.5, 0.9)}
 # What the learning rate falls to, as a share of its beginning.
 _LAST = 0.1
 # Longest gradient that is not shortened.
@@ -137,8 +136,10 @@ class _Trainer:
         }
         self._policy, self._value, self._discriminator = policy, value, discriminator
         self._optimizers = {
-            name: torch.optim.Adam(module.parameters(), betas=_BETAS[name])
-            for name, module in self._modules.items()
+            "policy": _adam(policy, 0.9, chooser=1.0, adjuster=_SLOWEST),
+            "value": _adam(value, 0.9, look=_SLOWER, judge=_SLOWER),
+            # It has to forget fast.
+            "discriminator": _adam(discriminator, 0.5, look=1.0, judge=1.0),
         }
         self._average = Average(policy)
         self._pool = Pool.fill(pictures.light, self._settings.pool)
@@ -208,17 +209,20 @@ class _Trainer:
             - (advantage * logits.log_softmax(1).gather(1, choice[:, None]).squeeze(1)).mean()
             - settings.entropy * left * entropy
             + _EXTREME * free.square().mean(),
-            rate * _SLOWER,
+            rate,
         )
         self._average.update(min(_AVERAGE, step / (step + 10)))
         aim = quality.detach().clamp(-_MOST_WORTH, _MOST_WORTH)
         surprise = (self._worth(state) - aim).square().mean()
-        self._descend("value", surprise, rate * _SLOWER)
+        self._descend("value", surprise, rate)
         self._pool.put_back(rows, after, over, self._pictures.light)
+        # Not only finished ones: these come too late to tell the policy that it goes too far.
+        made = torch.cat((after.light.detach(), self._pool.finished))
+        made = clipped(encode_gamma(made))
         apart = torch.zeros(())
         for _ in range(settings.judgements):
             real = windows(self._pictures.retouched, settings.batch)
-            fake = clipped(encode_gamma(self._pool.draw_finished(settings.batch)))
+            fake = made[torch.randperm(len(made))[: settings.batch]]
             apart = discriminator_cost(self._discriminator, real, fake)
             self._descend("discriminator", apart, rate)
         values = {
@@ -242,7 +246,7 @@ class _Trainer:
     def _descend(self, name: str, cost: Tensor, rate: float) -> None:
         optimizer = self._optimizers[name]
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["pace"]
         optimizer.zero_grad()
         cost.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._modules[name].parameters(), _LONGEST)
@@ -312,3 +316,12 @@ class _Trainer:
             raise TrainingError(
                 f"{self._run.state} does not fit what a policy is in this version"
             ) from error
+
+
+def _adam(module: nn.Module, momentum: float, **paces: float) -> torch.optim.Adam:
+    """Make an optimizer of some parts of a module, each with its share of the learning rate."""
+    groups = [
+        {"params": list(module.get_submodule(part).parameters()), "pace": pace}
+        for part, pace in paces.items()
+    ]
+    return torch.optim.Adam(groups, betas=(momentum, 0.99))
