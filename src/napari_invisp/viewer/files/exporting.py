@@ -130,9 +130,29 @@ def export_layer(viewer: Viewer) -> None:
 def ask_and_export(viewer: Viewer, layer: Layer, name: str, formats: Sequence[Format]) -> None:
     """Ask for a file of one of some formats, proposing a name, and write a layer to it."""
     filters = {each.filter: each.suffix for each in formats}
-    path, chosen = _ask("Save", viewer, layer, name, filters)
+    path, chosen = ask("Save", viewer, layer, name, filters)
     if path is not None:
         export(viewer, layer, path, formats[[*filters].index(chosen)])
+
+
+def ask(
+    title: str, viewer: Viewer, layer: Layer, name: str, filters: Mapping[str, str]
+) -> tuple[Path | None, str]:
+    """Ask for a file, and which of some filters it is to be; the first suffix is proposed."""
+    first, suffix = next(iter(filters.items()))
+    source = _source(viewer, layer)
+    proposal = (Path(source).parent if source else Path.cwd()) / f"{name}{suffix}"
+    chosen, kind = QFileDialog.getSaveFileName(
+        None, title, str(proposal), ";;".join(filters), first
+    )
+    kind = kind or first
+    if not chosen:
+        return None, kind
+    path, wanted = Path(chosen), filters[kind]
+    if path.suffix.lower() == wanted:
+        return path, kind
+    known = path.suffix.lower() in filters.values()
+    return (path.with_suffix(wanted) if known else path.with_name(path.name + wanted)), kind
 
 
 def export(viewer: Viewer, layer: Layer, path: Path, chosen: Format) -> Runner:
@@ -158,7 +178,7 @@ def export_statistics(viewer: Viewer) -> None:
     if _refused(family):
         return
     name = f"{_name(family)} statistics"
-    path, _ = _ask("Export statistics", viewer, family.members[0], name, _TABLES)
+    path, _ = ask("Export statistics", viewer, family.members[0], name, _TABLES)
     if path is not None:
         original, recovered = (
             each and _copied(each) for each in (family.original, family.recovered)
@@ -177,7 +197,7 @@ def export_report(viewer: Viewer) -> None:
         return
     if _refused(family):
         return
-    path, _ = _ask("Report", viewer, family.members[0], f"{_name(family)} report", _REPORTS)
+    path, _ = ask("Report", viewer, family.members[0], f"{_name(family)} report", _REPORTS)
     if path is not None:
         data = _report_data(viewer, family, family.original, family.recovered)
         run(path, lambda target: write_report(target, data))
@@ -211,26 +231,6 @@ def run(path: Path, write: Write) -> Runner:
         ending.connect(lambda *_: bar.close())
     runner.start(work)
     return runner
-
-
-def _ask(
-    title: str, viewer: Viewer, layer: Layer, name: str, filters: Mapping[str, str]
-) -> tuple[Path | None, str]:
-    """Ask for a file, and which of some filters it is to be; the first suffix is proposed."""
-    first, suffix = next(iter(filters.items()))
-    source = _source(viewer, layer)
-    proposal = (Path(source).parent if source else Path.cwd()) / f"{name}{suffix}"
-    chosen, kind = QFileDialog.getSaveFileName(
-        None, title, str(proposal), ";;".join(filters), first
-    )
-    kind = kind or first
-    if not chosen:
-        return None, kind
-    path, wanted = Path(chosen), filters[kind]
-    if path.suffix.lower() == wanted:
-        return path, kind
-    known = path.suffix.lower() in filters.values()
-    return (path.with_suffix(wanted) if known else path.with_name(path.name + wanted)), kind
 
 
 def _source(viewer: Viewer, layer: Layer) -> str | None:

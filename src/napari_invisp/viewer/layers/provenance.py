@@ -11,6 +11,7 @@ from napari.layers import Layer
 
 from napari_invisp.inspection.provenance import Figure, Provenance, recall
 from napari_invisp.viewer.layers import (
+    EXACT,
     FIGURES,
     HEADROOM,
     KEPT,
@@ -21,13 +22,14 @@ from napari_invisp.viewer.layers import (
     PROVENANCE,
     QUALITY,
     RECORD,
+    SIDE_INFO,
     SOURCE,
     SUBSAMPLING,
     Kind,
     facts_of,
 )
 
-_SETTINGS = (MODEL, HEADROOM, QUALITY, SUBSAMPLING)
+_SETTINGS = (MODEL, HEADROOM, QUALITY, SUBSAMPLING, SIDE_INFO, EXACT)
 
 
 def provenance_of(facts: Mapping[str, Any], others: Iterable[Mapping[str, Any]] = ()) -> Provenance:
@@ -130,6 +132,10 @@ def in_words(provenance: Provenance) -> str:
         ", JPEG quality": provenance.quality,
         ",": provenance.subsampling,
     }
+    if provenance.exact:
+        told[", from"] = "an exact archive"
+    elif provenance.side_info:
+        told[", with"] = f"{provenance.side_info:,} bytes of side information"
     return what + "".join(f"{w} {value}" for w, value in told.items() if value is not None)
 
 
