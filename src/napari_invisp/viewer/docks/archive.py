@@ -88,6 +88,7 @@ class ArchiveDock(Dock):
         self._measured: Sizes | None = None
         self._build()
         self._connect()
+        self._show_saved(None)
         self._list_raw()
 
     # -- what others may call ------------------------------------------------------------------
@@ -199,6 +200,7 @@ class ArchiveDock(Dock):
             layout.addWidget(widget)
         layout.addWidget(self.table, 1)
         layout.addLayout(button_row(self.copy_button, self.csv_button))
+        layout.addStretch()
 
     @staticmethod
     def _saved_box() -> tuple[QGroupBox, dict[str, QLabel]]:
