@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -337,9 +337,7 @@ class ErrorMapsDock(Dock):
 
     def _load(self, settings: ErrorMapSettings) -> None:
         """Show settings without painting by them."""
-        for each in fields(settings):
-            with self.form[each.name].changed.blocked():
-                self.form[each.name].value = getattr(settings, each.name)
+        self.form.load(settings)
         self._enable()
 
     def _on_limits(self, limits: str) -> None:

@@ -47,10 +47,10 @@ def provenance_of(facts: Mapping[str, Any], others: Iterable[Mapping[str, Any]] 
         return known.replace(kind=kind.name.lower())
     record, original = facts[RECORD], facts.get(ORIGINAL)
     source, figures = facts.get(SOURCE), facts.get(FIGURES)
-    for other in others if original is not None else ():
-        if other.get(RECORD) is original and ORIGINAL not in other:
+    for other in others:
+        if other.get(RECORD) is facts.get(ORIGINAL, record) and ORIGINAL not in other:
             source = source or other.get(SOURCE)
-        if other.get(ORIGINAL) is original and _same_run(facts, other):
+        if original is not None and other.get(ORIGINAL) is original and _same_run(facts, other):
             figures = figures or other.get(FIGURES)
     return Provenance(
         kind=kind.name.lower(),

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QWidget
 from napari_invisp.viewer.layers import (
     KEPT,
     KIND,
+    MADE_OF,
     METADATA_KEY,
     ORIGINAL,
     PARTIAL,
@@ -164,9 +165,14 @@ class Adder:
         return _BREATH_MS
 
     def _hide_beneath(self, top: Layer) -> None:
-        """Hide the other layers of a RAW: to draw them costs time, and nobody sees them."""
+        """Hide the other layers of a RAW: to draw them costs time, and nobody sees them.
+
+        Of what belongs to no RAW, only what the layer is made of is hidden.
+        """
+        raw, made_of = raw_of(top), facts_of(top).get(MADE_OF, ())
         for layer in list(self._viewer.layers):
-            if layer is not top and raw_of(layer) is raw_of(top) and KEPT not in facts_of(layer):
+            beneath = raw_of(layer) is raw if raw is not None else str(layer.unique_id) in made_of
+            if layer is not top and beneath and KEPT not in facts_of(layer):
                 layer.visible = False
 
     def _place(self, layer: Layer) -> int:

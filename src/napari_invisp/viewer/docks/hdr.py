@@ -1,0 +1,192 @@
+"""The dock that maps the tones of scene light to what a screen can show, and merges brackets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+import napari.viewer
+from napari.layers import Layer
+from napari.utils.notifications import show_error, show_info
+from qtpy.QtWidgets import QFileDialog, QGroupBox, QVBoxLayout
+
+from napari_invisp.hdr.settings import ToneSettings, used_by
+from napari_invisp.sensor.reading import RAW_EXTENSIONS
+from napari_invisp.viewer.controls import Form, named, on_double_click
+from napari_invisp.viewer.docks.base import button, button_row, label
+from napari_invisp.viewer.docks.preview import PreviewDock, Run
+from napari_invisp.viewer.files.looks import EXR, JPEG, TIFF, LookFile
+from napari_invisp.viewer.layers import (
+    KIND,
+    METADATA_KEY,
+    MOSAICS,
+    RAW_PICTURES,
+    RECORD,
+    Kind,
+    base_name,
+    facts_of,
+    find_layer,
+)
+from napari_invisp.viewer.work.editing import Frame, merged
+from napari_invisp.viewer.work.looks import Look, ToneMapping
+
+_RAW_FILTER = f"Camera RAW ({' '.join(f'*{suffix}' for suffix in sorted(RAW_EXTENSIONS))})"
+_INVITATION = "Select the RAW layers of a bracket in the layer list, or choose files."
+
+
+class HdrDock(PreviewDock):
+    """Maps the tones of the source that is picked, and merges brackets to sources.
+
+    Parameters
+    ----------
+    napari_viewer
+        Whose layers it works on; a :class:`napari.components.ViewerModel` will do.
+    """
+
+    menu_title = "HDR and tones"
+    tab_title = "HDR"
+    look: ClassVar[Look] = ToneMapping()
+    files: ClassVar[tuple[LookFile, ...]] = (JPEG, TIFF, EXR)
+
+    def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
+        super().__init__(napari_viewer, "hdr")
+
+    # -- what others may call ------------------------------------------------------------------
+
+    def settings(self) -> ToneSettings:
+        """Return what the controls say."""
+        settings: ToneSettings = self.form.settings()
+        return settings
+
+    def load(self, settings: ToneSettings) -> None:
+        """Show settings in the controls, without making a picture by them."""
+        self.form.load(settings)
+        self._enable()
+
+    def reset(self) -> None:
+        """Put all controls back to their defaults."""
+        self.form.reset()
+
+    def merge_layers(self) -> None:
+        """Merge the RAW layers that are selected."""
+        self._merge(self._selected())
+
+    def merge_files(self, paths: Sequence[Path]) -> None:
+        """Merge RAW files."""
+        self._merge([Frame(str(path), path.stem, path) for path in paths])
+
+    # -- parts ---------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.form = Form(ToneSettings)
+        named(self.form, "hdr.form")
+        for each in fields(ToneSettings):
+            widget = self.form[each.name]
+            on_double_click(widget.native, partial(self._restore, each.name))
+        self.form.changed.connect(self._on_form)
+        self.merge_layers_button = button(
+            "hdr.merge_layers",
+            "Merge selected layers",
+            self.merge_layers,
+            "merge the RAW layers that are selected in the layer list: one scene, several exposures",
+        )
+        self.merge_files_button = button(
+            "hdr.merge_files", "Merge files…", self._ask_for_files, "merge RAW files of one scene"
+        )
+        self.bracket = label("hdr.bracket", _INVITATION)
+        self.bracket.setWordWrap(True)
+        layout = self.contents
+        layout.addLayout(self.picker_row)
+        layout.addWidget(self._box("Tones", self.form))
+        layout.addLayout(self.buttons)
+        layout.addWidget(self.note)
+        layout.addWidget(self.progress)
+        layout.addLayout(self.save_row)
+        merging = QGroupBox("Merge a bracket")
+        named(merging, "hdr.group.Merge")
+        inside = QVBoxLayout(merging)
+        inside.addWidget(self.bracket)
+        inside.addLayout(button_row(self.merge_layers_button, self.merge_files_button))
+        layout.addWidget(merging)
+        layout.addStretch()
+        self._enable()
+
+    def _box(self, title: str, form: Form) -> QGroupBox:
+        box = QGroupBox(title)
+        named(box, f"hdr.group.{title}")
+        QVBoxLayout(box).addWidget(form)
+        return box
+
+    def _connect(self) -> None:
+        super()._connect()
+        self.listen(self._viewer.layers.selection.events.changed, self._refresh)
+
+    # -- what happens --------------------------------------------------------------------------
+
+    def _restore(self, name: str) -> None:
+        self.form[name].value = getattr(ToneSettings(), name)
+
+    def _on_form(self) -> None:
+        self._enable()
+        self.changed()
+
+    def _enable(self) -> None:
+        """Disable what the operator takes no notice of."""
+        used = used_by(self.settings().operator)
+        for each in fields(ToneSettings):
+            self.form[each.name].enabled = each.name in used
+
+    def _selected(self) -> list[Frame]:
+        """Return the RAW layers that are selected, one for each RAW, as the list has them."""
+        found: dict[int, Frame] = {}
+        for layer in self._viewer.layers:
+            facts = facts_of(layer)
+            if layer in self._viewer.layers.selection and facts.get(KIND) in (
+                *MOSAICS,
+                *RAW_PICTURES,
+            ):
+                frame = Frame(str(layer.unique_id), base_name(layer), facts[RECORD])
+                found.setdefault(id(frame.raw), frame)
+        return list(found.values())
+
+    def _merge(self, frames: list[Frame]) -> None:
+        if len(frames) < 2:
+            show_error("choose two RAW or more of one scene, at several exposures, to merge them")
+            return
+        self._drop()
+        self._start(Run.OTHER, partial(merged, frames))
+
+    def _ask_for_files(self) -> None:
+        names, _ = QFileDialog.getOpenFileNames(self, "Merge RAW files", "", _RAW_FILTER)
+        if names:
+            self.merge_files([Path(name) for name in names])
+
+    def _on_produced(self, made: Any) -> None:
+        if isinstance(made, list):
+            for sentence in made:
+                show_info(sentence)
+        elif isinstance(made, tuple):
+            facts = made[1]["metadata"][METADATA_KEY]
+            self._adder.then(
+                partial(self._adder.put, made), partial(self._on_merged, facts)
+            )
+        else:
+            super()._on_produced(made)
+
+    def _on_merged(self, facts: dict[str, Any]) -> None:
+        """Map the tones of what was merged."""
+        layer = find_layer(self._viewer.layers, facts)
+        if layer is not None:
+            self.pick(layer)
+            self.preview()
+
+    # -- looks ---------------------------------------------------------------------------------
+
+    def _refresh(self, _: Any = None) -> None:
+        super()._refresh()
+        count = len(self._selected())
+        self.merge_layers_button.setEnabled(count > 1 and self._run is not Run.OTHER)
+        self.bracket.setText(f"{count} RAW are selected." if count > 1 else _INVITATION)
