@@ -80,7 +80,7 @@ def luminance(pixels: Tensor) -> Tensor:
 
 
 def _exposure(pixels: Tensor, parameters: Tensor) -> Tensor:
-    """p · 2^E."""
+    """P · 2^E."""
     return pixels * torch.exp2(_planes(parameters))
 
 
@@ -221,8 +221,8 @@ def retouched(linear: NDArray[np.float32], settings: RetouchSettings) -> NDArray
 
     @torch.inference_mode()
     def work(top: int) -> None:
-        band = torch.from_numpy(np.ascontiguousarray(linear[top : top + rows]))
-        pixels = filtered(band.permute(2, 0, 1)[None].contiguous(), steps)
+        band = np.array(linear[top : top + rows].transpose(2, 0, 1), np.float32, order="C")
+        pixels = filtered(torch.from_numpy(band)[None], steps)
         torch.from_numpy(result[top : top + rows]).copy_(pixels[0].permute(1, 2, 0))
 
     # Whole bands at once use the cores better than each operation spread over them.

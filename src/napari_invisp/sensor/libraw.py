@@ -90,6 +90,36 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
+def identified(data: bytes) -> Iterator[rawpy.RawPy]:
+    """Open a file in memory with LibRaw, without decoding its mosaic.
+
+    Parameters
+    ----------
+    data
+        The whole file.
+
+    Yields
+    ------
+    rawpy.RawPy
+        Closed when the block ends.
+
+    Raises
+    ------
+    RawFileError
+        LibRaw does not know the format. The message has no subject: put the file's name before it.
+    """
+    with rawpy.RawPy() as raw:
+        try:
+            with _quiet():
+                raw.open_buffer(io.BytesIO(data))
+        except (rawpy.LibRawError, OSError) as error:
+            raise RawFileError(
+                "is not a camera RAW file that LibRaw can read, or its beginning is damaged"
+            ) from error
+        yield raw
+
+
+@contextmanager
 def opened(data: bytes) -> Iterator[rawpy.RawPy]:
     """Open a file in memory with LibRaw and decode its mosaic.
 
@@ -109,14 +139,7 @@ def opened(data: bytes) -> Iterator[rawpy.RawPy]:
         LibRaw does not know the format, or cannot decode what is in it. The message has no
         subject: put the file's name before it.
     """
-    with rawpy.RawPy() as raw:
-        try:
-            with _quiet():
-                raw.open_buffer(io.BytesIO(data))
-        except (rawpy.LibRawError, OSError) as error:
-            raise RawFileError(
-                "is not a camera RAW file that LibRaw can read, or its beginning is damaged"
-            ) from error
+    with identified(data) as raw:
         try:
             with _quiet():
                 raw.unpack()

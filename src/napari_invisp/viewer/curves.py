@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
@@ -124,7 +125,7 @@ class CurveEdit(QWidget):
             weights[other] = 0.5 + 0.5 * math.cos(math.pi * off / reach) if off < reach else 0.0
         total = sum(slopes)
         # How the slope of each segment goes with the distance.
-        rates = [total * (after - before) for before, after in zip(weights, weights[1:], strict=False)]
+        rates = [total * (after - before) for before, after in pairwise(weights)]
         room = abs(distance)
         for slope, rate in zip(slopes, rates, strict=True):
             towards = math.copysign(rate, rate * distance)

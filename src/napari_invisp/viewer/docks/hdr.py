@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import napari.viewer
-from napari.layers import Layer
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtWidgets import QFileDialog, QGroupBox, QVBoxLayout
 
@@ -25,7 +24,6 @@ from napari_invisp.viewer.layers import (
     MOSAICS,
     RAW_PICTURES,
     RECORD,
-    Kind,
     base_name,
     facts_of,
     find_layer,
@@ -91,34 +89,26 @@ class HdrDock(PreviewDock):
             "hdr.merge_layers",
             "Merge selected layers",
             self.merge_layers,
-            "merge the RAW layers that are selected in the layer list: one scene, several exposures",
+            "merge the RAW layers that are selected in the layer list: one scene at several "
+            "exposures",
         )
         self.merge_files_button = button(
             "hdr.merge_files", "Merge files…", self._ask_for_files, "merge RAW files of one scene"
         )
         self.bracket = label("hdr.bracket", _INVITATION)
         self.bracket.setWordWrap(True)
-        layout = self.contents
-        layout.addLayout(self.picker_row)
-        layout.addWidget(self._box("Tones", self.form))
-        layout.addLayout(self.buttons)
-        layout.addWidget(self.note)
-        layout.addWidget(self.progress)
-        layout.addLayout(self.save_row)
+        tones = QGroupBox("Tones")
+        named(tones, "hdr.group.Tones")
+        QVBoxLayout(tones).addWidget(self.form)
         merging = QGroupBox("Merge a bracket")
         named(merging, "hdr.group.Merge")
         inside = QVBoxLayout(merging)
         inside.addWidget(self.bracket)
         inside.addLayout(button_row(self.merge_layers_button, self.merge_files_button))
-        layout.addWidget(merging)
-        layout.addStretch()
+        for box in (tones, merging):
+            self.contents.addWidget(box)
+        self.contents.addStretch()
         self._enable()
-
-    def _box(self, title: str, form: Form) -> QGroupBox:
-        box = QGroupBox(title)
-        named(box, f"hdr.group.{title}")
-        QVBoxLayout(box).addWidget(form)
-        return box
 
     def _connect(self) -> None:
         super()._connect()
@@ -170,9 +160,7 @@ class HdrDock(PreviewDock):
                 show_info(sentence)
         elif isinstance(made, tuple):
             facts = made[1]["metadata"][METADATA_KEY]
-            self._adder.then(
-                partial(self._adder.put, made), partial(self._on_merged, facts)
-            )
+            self._adder.then(partial(self._adder.put, made), partial(self._on_merged, facts))
         else:
             super()._on_produced(made)
 

@@ -41,6 +41,9 @@ from napari_invisp.viewer.work.worker import Report, Runner
 _REST_MS, _VIEW_REST_MS = 250, 80
 
 
+_UNFINISHED = "Finished in view only; Full frame does the rest"
+
+
 class Run(Enum):
     """What a run is for."""
 
@@ -148,9 +151,10 @@ class PreviewDock(Dock):
 
     @abstractmethod
     def _build(self) -> None:
-        """Lay out the parts of the dock, those of :meth:`_build_common` among them."""
+        """Add the controls."""
 
     def _build_common(self) -> None:
+        """Make what lies above the controls, where it is seen whatever is scrolled to."""
         name = self._name
         help_text = (
             "what to work on: a RAW, original or recovered, a picture, or linear light; follows "
@@ -165,8 +169,6 @@ class PreviewDock(Dock):
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
         self.picker.native.setMinimumContentsLength(12)
-        self.picker_row = QFormLayout()
-        self.picker_row.addRow(self.picker.label, self.picker.native)
         self.note = label(f"{name}.note", "")
         self.note.setWordWrap(True)
         self.preview_button = button(
@@ -182,9 +184,6 @@ class PreviewDock(Dock):
         self.reset_button = button(
             f"{name}.reset", "Reset", self.reset, "put all controls back to their defaults"
         )
-        self.buttons = button_row(
-            self.preview_button, self.full_button, self.cancel_button, self.reset_button
-        )
         self.progress = ProgressLine(name)
         self.save_buttons: dict[str, QPushButton] = {}
         for each in self.files:
@@ -194,7 +193,17 @@ class PreviewDock(Dock):
                 partial(self._save, each),
                 f"make the whole frame as the controls say, and save it as {each.name}",
             )
-        self.save_row = button_row(*self.save_buttons.values())
+        picker = QFormLayout()
+        picker.addRow(self.picker.label, self.picker.native)
+        layout = self.contents
+        layout.addLayout(picker)
+        layout.addLayout(
+            button_row(self.preview_button, self.full_button, self.cancel_button, self.reset_button)
+        )
+        layout.addLayout(button_row(*self.save_buttons.values()))
+        layout.addWidget(self.progress)
+        layout.addWidget(self.note)
+
         self._rest_timer, self._view_timer = QTimer(self), QTimer(self)
         for what, timer, rest in (
             ("rest", self._rest_timer, _REST_MS),
@@ -425,11 +434,15 @@ class PreviewDock(Dock):
     def _on_finished(self) -> None:
         again = self._run is Run.FOLLOW and self._taken is not self._wanted
         if self._run is Run.FOLLOW:
-            self._finish("Ready")
+            self._finish(_UNFINISHED if self._is_partial() else "Ready")
         else:
             self._finish(f"Done in {time.perf_counter() - self._started:.1f} s", done=1)
         if again and self._wanted is not None:  # it came when the run was about to end
             self._want(self._wanted.resting)
+
+    def _is_partial(self) -> bool:
+        result = self.result
+        return result is not None and PARTIAL in facts_of(result)
 
     def _finish(self, text: str, done: int = 0) -> None:
         self._run = None
@@ -462,7 +475,4 @@ class PreviewDock(Dock):
         """Say what is to be done next; empty if all is well."""
         if self.source is None:
             return "Open a camera RAW or a picture to begin (File ▸ Open, or Open Sample)."
-        result = self.result
-        if self._run is None and result is not None and PARTIAL in facts_of(result):
-            return "Only the part in view is finished; Full frame does the rest."
         return ""

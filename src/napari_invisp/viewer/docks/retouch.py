@@ -128,15 +128,9 @@ class RetouchDock(PreviewDock):
     def _build(self) -> None:
         self.controls = RetouchControls()
         self.controls.changed.connect(self.changed)
-        layout = self.contents
-        layout.addLayout(self.picker_row)
-        layout.addWidget(self._start_box())
-        layout.addWidget(self.controls)
-        layout.addLayout(self.buttons)
-        layout.addWidget(self.note)
-        layout.addWidget(self.progress)
-        layout.addLayout(self.save_row)
-        layout.addStretch()
+        self.contents.addWidget(self._start_box())
+        self.contents.addWidget(self.controls)
+        self.contents.addStretch()
 
     def _start_box(self) -> QGroupBox:
         """Make what one begins with: presets, and automatic settings."""

@@ -69,9 +69,7 @@ class RetouchControls(QWidget):
             on_double_click(widget.native, partial(self._restore, name))
             widget.native.setToolTip(f"{self._controls[name].help}; double-click to reset")
         self.tone_curve = self._curve_edit(_TONE, [_WHITE])
-        self.colour_curves = self._curve_edit(
-            "colour_curves", list(_CHANNELS.values()), _MAGNIFIED
-        )
+        self.colour_curves = self._curve_edit("colour_curves", list(_CHANNELS.values()), _MAGNIFIED)
         self.tone_curve.changed.connect(self._on_tone)
         self.colour_curves.changed.connect(self._on_colour)
         self.order = QListWidget()
@@ -84,9 +82,7 @@ class RetouchControls(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._box("Light", self._light, self._titled(_TONE), self.tone_curve))
-        layout.addWidget(
-            self._box("Colour", self._colour, self._channel_row(), self.colour_curves)
-        )
+        layout.addWidget(self._box("Colour", self._colour, self._channel_row(), self.colour_curves))
         layout.addWidget(self._box("Order of the filters", self.order))
         self._show()
 
@@ -126,7 +122,8 @@ class RetouchControls(QWidget):
 
     def _curve_edit(self, name: str, colours: list[str], magnified: float = 1.0) -> CurveEdit:
         control = self._controls[name if name in self._controls else next(iter(_CHANNELS))]
-        assert control.minimum is not None and control.maximum is not None
+        assert control.minimum is not None
+        assert control.maximum is not None
         limits = Limits(control.minimum, control.maximum)
         about = "brightness before and after" if len(colours) == 1 else "one curve a channel"
         return CurveEdit(f"retouch.{name}", about, colours, limits, SEGMENTS, magnified)
@@ -169,7 +166,8 @@ class RetouchControls(QWidget):
         value = round(value, 3)
         if control.minimum is not None and control.maximum is not None:
             value = min(max(value, control.minimum), control.maximum)
-        self._change(replace(self._settings, **{name: value}))
+        new: dict[str, Any] = {name: value}
+        self._change(replace(self._settings, **new))
 
     def _restore(self, name: str) -> None:
         self._sliders[name].value = getattr(RetouchSettings(), name)
@@ -178,7 +176,9 @@ class RetouchControls(QWidget):
         self._change(replace(self._settings, tone_curve=self.tone_curve.slopes()))
 
     def _on_colour(self) -> None:
-        curves = {name: self.colour_curves.slopes(n) for n, name in enumerate(_CHANNELS)}
+        curves: dict[str, Any] = {}
+        for number, name in enumerate(_CHANNELS):
+            curves[name] = self.colour_curves.slopes(number)
         self._change(replace(self._settings, **curves))
 
     def _on_order(self, *_: Any) -> None:
@@ -201,7 +201,7 @@ class RetouchControls(QWidget):
             self.colour_curves.load(number, getattr(settings, name))
         if [self._row(n).data(_NAME) for n in range(self.order.count())] != [*settings.order]:
             self.order.clear()
-            for n, name in enumerate(settings.order, start=1):
+            for name in settings.order:
                 self.order.addItem(_item(name))
         self.order.setFixedHeight(
             self.order.sizeHintForRow(0) * self.order.count() + 2 * self.order.frameWidth() + 2

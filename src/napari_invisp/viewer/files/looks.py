@@ -14,6 +14,7 @@ from napari_invisp.inspection import exports
 from napari_invisp.inspection.provenance import Provenance
 from napari_invisp.jpeg.codec import encode_jpeg, srgb_profile
 from napari_invisp.linear import codes_from_linear, encoded
+from napari_invisp.pictures import upright
 from napari_invisp.tiling import Watcher
 from napari_invisp.viewer.work.looks import Light
 from napari_invisp.viewer.work.previewing import Sheet
@@ -66,7 +67,7 @@ def write_look(path: Path, sheet: Sheet, settings: Any, file: LookFile) -> None:
         camera=raw.camera or None if raw is not None else None,
         taken=raw.capture.taken if raw is not None else None,
     )
-    file.write(path, light if raw is None else exports.upright(light, raw), provenance)
+    file.write(path, light if raw is None else upright(light, raw), provenance)
 
 
 def _write_jpeg(path: Path, light: Light, provenance: Provenance) -> None:

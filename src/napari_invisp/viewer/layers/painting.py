@@ -100,7 +100,10 @@ class Painting:
             for n in range(finest, level):
                 rows, columns = (
                     # What halving has left out of an odd length gets the last pixel.
-                    slice(each.start << level - n, whole if each.stop == own else each.stop << level - n)
+                    slice(
+                        each.start << level - n,
+                        whole if each.stop == own else each.stop << level - n,
+                    )
                     for each, own, whole in zip(
                         part, self.levels[level].shape, self.levels[n].shape, strict=False
                     )

@@ -35,7 +35,9 @@ def part_in_view(viewer: ViewerModel, layer: Layer) -> Part:
 
 def level_in_view(viewer: ViewerModel, layer: Layer) -> int:
     """Return the level that the canvas shows of a pyramid over an image layer's level 0."""
-    sizes = np.array([shape[:2] for shape in shapes(np.shape(layer.data[0] if layer.multiscale else layer.data))])
+    sizes = np.array(
+        [shape[:2] for shape in shapes(np.shape(layer.data[0] if layer.multiscale else layer.data))]
+    )
     corners = _corners(viewer, layer)
     canvas = np.asarray(viewer.canvas.viewbox_size(viewer.layers))
     shown = np.ceil(corners.max(0)) - np.floor(corners.min(0))

@@ -173,4 +173,3 @@ def merged_layer(
         "gamma": _LINEAR_GAMMA,
     }
     return layer_data(light, record, look, {KIND: Kind.MERGED, MADE_OF: made_of, RECORD: record})
-

@@ -64,9 +64,9 @@ class Look(Protocol):
 class Retouching:
     """Retouching: each pixel by itself."""
 
-    kind = Kind.RETOUCHED
-    margin = 0
-    most = 1_300_000
+    kind: ClassVar[Kind] = Kind.RETOUCHED
+    margin: ClassVar[int] = 0
+    most: ClassVar[int] = 1_300_000
 
     def develop(self, record: RawRecord, settings: RetouchSettings, watcher: Watcher) -> Light:
         """Develop with the highlights beyond white, which less exposure brings back."""
@@ -106,9 +106,9 @@ class Retouching:
 class ToneMapping:
     """Tone mapping: what lies around a pixel, and the whole frame, have a say."""
 
-    kind = Kind.TONED
-    margin = 32
-    most = 1_100_000
+    kind: ClassVar[Kind] = Kind.TONED
+    margin: ClassVar[int] = 32
+    most: ClassVar[int] = 1_100_000
 
     def develop(self, record: RawRecord, settings: ToneSettings, watcher: Watcher) -> Light:
         """Develop with clipped or reconstructed highlights, as the settings say."""

@@ -92,12 +92,19 @@ class _Developed:
 
 @dataclass(frozen=True, eq=False)
 class _View:
-    """A part that was made."""
+    """What was made for the part in view."""
 
     settings: Any
+    seen: Part
     level: int
+    # Of the level.
     part: Part
     codes: NDArray[np.uint8]
+
+    def serves(self, wanted: Wanted, level: int) -> bool:
+        """Tell whether it is what is wanted, at this level or a finer one."""
+        same = self.settings == wanted.settings and self.seen == wanted.part
+        return same and self.level <= level
 
 
 class Sheet:
@@ -123,30 +130,38 @@ class Sheet:
         self._developed: _Developed | None = None
         self._developing = Lock()
         self._view: _View | None = None
+        # What the frame around the view is of, as far as it is of one piece.
+        self._rough: Any = None
 
     def pictures(self, wanted: Wanted, watcher: Watcher) -> Iterator[Shown]:
         """Paint the part in view: at once as finely as is quick, in the end as it is shown."""
         settings = wanted.settings
-        if self._blank:
+        if self._blank:  # a picture at once, if a rough one
             self._paint_roughly(settings, watcher)
             self._blank = False
         quick = self._quick_level(wanted)
         view = self._view
-        if view is None or view.settings != settings or not wanted.resting:
+        if view is None or not view.serves(wanted, quick):
             view = self._made(wanted, quick, watcher)
             self.painting.paint_at(quick, view.part, view.codes, min(quick, wanted.level))
+            if self._rough != settings:
+                self._rough = None
             yield Shown(self, settings)
         if not wanted.resting:
             return
-        if view.level > wanted.level or view.part != _at(wanted.part, view.level, self._shapes):
+        if view.level > wanted.level:
             view = self._made(wanted, wanted.level, watcher)
-        self._paint_roughly(settings, watcher)
+        if self._rough != settings:  # so that no part is older
+            self._paint_roughly(settings, watcher)
         self.painting.paint_at(view.level, view.part, view.codes)
-        yield Shown(self, settings, done=True)
+        frame = tuple(slice(0, length) for length in self.source.shape)
+        whole = view.level == 0 and view.part == frame
+        yield Shown(self, settings, partial=not whole, done=True)
 
     def whole(self, settings: Any, watcher: Watcher) -> Iterator[Shown]:
         """Paint the whole frame."""
         shown = time.monotonic()
+        self._view = self._rough = None
         for part, light in self.pieces(settings, watcher):
             self.painting.paint(part, codes_from_linear(light))
             if time.monotonic() - shown > _REST_S:
@@ -186,7 +201,7 @@ class Sheet:
         return np.nan_to_num(pixels.astype(np.float32), nan=0.0)
 
     def _quick_level(self, wanted: Wanted) -> int:
-        """Return the level at which the part in view has no more pixels than can be done at once."""
+        """Return the level at which the part in view is small enough to be done at once."""
         level = wanted.level
         while level + 1 < len(self._shapes):
             if _area(_at(wanted.part, level, self._shapes)) <= self.look.most:
@@ -215,20 +230,19 @@ class Sheet:
             watcher,
         )
         codes = codes_from_linear(np.ascontiguousarray(made[inner]))
-        self._view = _View(wanted.settings, level, part, codes)
+        self._view = _View(wanted.settings, wanted.part, level, part, codes)
         return self._view
 
     def _paint_roughly(self, settings: Any, watcher: Watcher) -> None:
-        """Paint the whole frame as finely as its smallest level is, so that no part is older."""
+        """Paint the whole frame as finely as its smallest level is."""
         developed = self._light(settings, watcher)
         last = len(self._shapes) - 1
         made = self.look.apply(
             developed.levels[last], settings, float(1 << last), developed.anchor, watcher
         )
+        self._rough = settings
         height, width = self._shapes[last]
-        self.painting.paint_at(
-            last, (slice(0, height), slice(0, width)), codes_from_linear(made)
-        )
+        self.painting.paint_at(last, (slice(0, height), slice(0, width)), codes_from_linear(made))
 
 
 def follow(newest: Callable[[], Wanted], sheet: Sheet, report: Callbacks) -> Iterator[Shown]:
