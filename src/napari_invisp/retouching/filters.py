@@ -7,11 +7,11 @@ saturated channel to white, through the camera's matrix. An exposure is the same
 either space. A gain of the white balance is not: it acts on sRGB's primaries here, as a
 correction of the camera's own balance, which has been done before.
 
-In *Exposure* the filtered values are shown as they are, so its agent has to learn a gamma
-first, and what comes later acts on display values: 0.5 is a middle grey for contrast and saturation,
-and a segment of a curve is an eighth of the brightness that one sees. Here LibRaw's gamma makes the
-display values. Exposure and white balance act on light; all other filters encode the light, act on
-display values and decode them again, which two of them in a row save themselves.
+In *Exposure* the filtered values are shown as they are, so its agent has to learn a gamma first,
+and what comes later acts on display values: 0.5 is a middle grey for contrast and saturation, and
+a segment of a curve is an eighth of the brightness that one sees. Here LibRaw's gamma makes the
+display values. Exposure and white balance act on light; all other filters encode the light, act
+on display values and decode them again, which two of them in a row save themselves.
 
 Values beyond white. Nothing is clipped here, but where the picture is encoded for a file or a
 screen. Exposure is a plain factor, so that what lies beyond white comes back at −2 EV. Where the
@@ -50,7 +50,7 @@ _BLACK = 1e-4
 # Of the saturated picture: how much saturation a colour gains at most.
 _ENHANCED = 0.8
 # Pixels that are worked on at a time, so that they stay in the processor's cache.
-_BAND = 32768
+_BAND = 65536
 
 
 @dataclass(frozen=True)
@@ -75,23 +75,23 @@ class Filter:
 
 def luminance(pixels: Tensor) -> Tensor:
     """Weigh the channels by :data:`LUMINANCE`: ``(N, 3, H, W)`` → ``(N, 1, H, W)``."""
-    red, green, blue = pixels.split(1, dim=1)
+    red, green, blue = pixels[:, 0:1], pixels[:, 1:2], pixels[:, 2:3]
     return red * LUMINANCE[0] + green * LUMINANCE[1] + blue * LUMINANCE[2]
 
 
 def _exposure(pixels: Tensor, parameters: Tensor) -> Tensor:
-    """P · 2^E."""
+    """Return p · 2^E."""
     return pixels * torch.exp2(_planes(parameters))
 
 
 def _white_balance(pixels: Tensor, parameters: Tensor) -> Tensor:
-    """(r·W_r, g·W_g, b·W_b), W the exponentials divided by their luminance."""
+    """Return (r·W_r, g·W_g, b·W_b), W the exponentials divided by their luminance."""
     gains = _planes(parameters.exp())
     return pixels * (gains / luminance(gains))
 
 
 def _gamma(pixels: Tensor, parameters: Tensor) -> Tensor:
-    """p^γ, straight below a toe, odd-symmetric."""
+    """Return p^γ, straight below a toe, odd-symmetric."""
     power = _planes(parameters)
     magnitude = pixels.abs()
     bent = magnitude.clamp(min=_TOE).pow(power).copysign(pixels)
@@ -99,7 +99,7 @@ def _gamma(pixels: Tensor, parameters: Tensor) -> Tensor:
 
 
 def _curve(pixels: Tensor, slopes: Tensor) -> Tensor:
-    """Σ t_k · clip(L·p − k, 0, 1) / Σ t_k, going on beyond 0 and 1.
+    """Return Σ t_k · clip(L·p − k, 0, 1) / Σ t_k, which goes on beyond 0 and 1.
 
     Parameters
     ----------
@@ -119,24 +119,24 @@ def _curve(pixels: Tensor, slopes: Tensor) -> Tensor:
 
 
 def _tone_curve(pixels: Tensor, parameters: Tensor) -> Tensor:
-    """One :func:`_curve` for all channels."""
+    """Apply one :func:`_curve` to all channels."""
     return _curve(pixels, parameters[:, None])
 
 
 def _colour_curves(pixels: Tensor, parameters: Tensor) -> Tensor:
-    """A :func:`_curve` for each channel."""
-    return _curve(pixels, parameters.unflatten(1, (3, SEGMENTS)))
+    """Apply a :func:`_curve` to each channel."""
+    return _curve(pixels, parameters.reshape(-1, 3, SEGMENTS))
 
 
 def _contrast(pixels: Tensor, parameters: Tensor) -> Tensor:
-    """(1 − c)·p + c·p·EnLum/Lum, EnLum = (1 − cos(π·Lum))/2 up to white."""
+    """Return (1 − c)·p + c·p·EnLum/Lum, EnLum = (1 − cos(π·Lum))/2 up to white."""
     lum = luminance(pixels).clamp(_BLACK, 1)
     ratio = (lum * (math.pi / 2)).sin().square() / lum
     return pixels * ((ratio - 1) * _planes(parameters) + 1)
 
 
 def _saturation(pixels: Tensor, parameters: Tensor) -> Tensor:
-    """Towards s + (1 − s)·s(2 − s)·0.8·(0.5 − |0.5 − v|) in HSV, hue and v kept.
+    """Go towards s + (1 − s)·s(2 − s)·0.8·(0.5 − |0.5 − v|) in HSV; hue and v are kept.
 
     The paper's formula has no s(2 − s). Without it grey, too, gains saturation, and as it has no
     hue of its own, that of its noise.
@@ -149,7 +149,7 @@ def _saturation(pixels: Tensor, parameters: Tensor) -> Tensor:
 
 
 def _black_and_white(pixels: Tensor, parameters: Tensor) -> Tensor:
-    """(1 − w)·p + w·Lum."""
+    """Return (1 − w)·p + w·Lum."""
     return torch.lerp(pixels, luminance(pixels), _planes(parameters))
 
 

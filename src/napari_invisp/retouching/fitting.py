@@ -131,14 +131,14 @@ def _descended(
 
 
 def _strain(free: dict[str, Tensor], neutral: dict[str, Tensor]) -> Tensor:
-    """What it costs to be away from neutral, and to bend curves sharply."""
+    """Price being away from neutral, and bending curves sharply."""
     cost = torch.zeros(())
     for name, each in free.items():
         cost = cost + _PULL * (each - neutral[name]).square().mean()
         if name == "tone-curve":
             cost = cost + _BEND * each.diff().square().mean()
         elif name == "colour-curves":
-            cost = cost + _BEND * each.unflatten(1, (3, -1)).diff().square().mean()
+            cost = cost + _BEND * each.reshape(3, -1).diff().square().mean()
     return cost
 
 
@@ -194,7 +194,7 @@ def _within(values: Tensor, low: float, high: float) -> Tensor:
 
 def _opponent(shown: Tensor) -> Tensor:
     """Brightness and two differences of colour, ``(N, 3, H, W)``: near to how one sees them."""
-    red, green, blue = shown.split(1, dim=1)
+    red, green, blue = shown[:, 0:1], shown[:, 1:2], shown[:, 2:3]
     colour = _BY_COLOUR * torch.cat((red - green, (red + green) / 2 - blue), dim=1)
     return torch.cat((luminance(shown), colour), dim=1)
 

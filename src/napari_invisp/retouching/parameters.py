@@ -61,7 +61,9 @@ class Bounds:
 def bounds_of(name: str) -> Bounds:
     """Return the ranges of a filter of :data:`~napari_invisp.retouching.settings.FILTERS`."""
     known = {each.name: each for each in fields(RetouchSettings)}
-    low, high, neutral = [], [], []
+    low: list[float | None] = []
+    high: list[float | None] = []
+    neutral: list[float] = []
     for field in FILTERS[name]:
         control, default = control_of(known[field]), known[field].default
         values = default if isinstance(default, tuple) else (default,)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
@@ -86,7 +87,7 @@ class State:
         """
         light = self.light
         for number, (name, values) in enumerate(
-            zip(_NAMES, parameters.split(_SIZES, dim=1), strict=True)
+            zip(_NAMES, torch.split(parameters, _SIZES, dim=1), strict=True)
         ):
             rows = (choice == number).nonzero().squeeze(1)
             if len(rows):
@@ -110,7 +111,7 @@ class Trunk(nn.Module):
     def __init__(self, extra: int, outputs: int) -> None:
         super().__init__()
         self.look = nn.Sequential()
-        for inside, outside in zip(_WIDTHS, _WIDTHS[1:], strict=False):
+        for inside, outside in pairwise(_WIDTHS):
             self.look.append(nn.Conv2d(inside, outside, 4, stride=2, padding=1))
             self.look.append(nn.LeakyReLU(0.2))
         cells = _WIDTHS[-1] * (SIDE >> (len(_WIDTHS) - 1)) ** 2
@@ -135,7 +136,7 @@ class Trunk(nn.Module):
 
 
 def situation(state: State, steps: int) -> Tensor:
-    """What is known besides the picture, ``(N, F + 1)``: filters used, share of the steps made."""
+    """Give what is known besides the picture, ``(N, F + 1)``: filters used, share of steps made."""
     return torch.cat((state.used, state.step[:, None] / steps), dim=1)
 
 
@@ -164,7 +165,7 @@ class Policy(nn.Module):
     def forward(self, state: State) -> tuple[Tensor, Tensor]:
         """Return ``(N, F)`` logits of the filters and ``(N, P)`` parameters of all of them."""
         display, known = clipped(encode_gamma(state.light)), situation(state, self.steps)
-        free = self.adjuster(display, known).split(_SIZES, dim=1)
+        free = torch.split(self.adjuster(display, known), _SIZES, dim=1)
         parameters = [
             bounds_of(name).bounded(part) for name, part in zip(_NAMES, free, strict=True)
         ]
@@ -213,7 +214,7 @@ def policy_settings(path: Path | str, linear: NDArray[np.float32]) -> list[Retou
         for _ in range(policy.steps):
             choice, parameters = policy.decided(state)
             number = int(choice)
-            name, values = _NAMES[number], parameters.split(_SIZES, dim=1)[number][0]
+            name, values = _NAMES[number], torch.split(parameters, _SIZES, dim=1)[number][0]
             order.append(name)
             rest = [each for each in _NAMES if each not in order]
             settings = replace(with_values(settings, name, values), order=(*order, *rest))

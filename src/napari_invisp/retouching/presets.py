@@ -108,9 +108,10 @@ def settings_from_dict(values: Any) -> RetouchSettings:
         several = isinstance(defaults[name], tuple)
         if several != isinstance(value, list) or not all(map(_is_plain, parts)):
             raise SettingsError(f"{name} cannot be {json.dumps(value)[:60]}")
-    return RetouchSettings(
-        **{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
-    )
+    given: dict[str, Any] = {
+        name: tuple(v) if isinstance(v, list) else v for name, v in values.items()
+    }
+    return RetouchSettings(**given)
 
 
 def _is_plain(value: Any) -> bool:

@@ -57,7 +57,7 @@ def camera_preview(source: bytes | Path | str) -> NDArray[np.uint8] | None:
             return None
     else:
         try:
-            with Image.open(io.BytesIO(found.data), formats=["JPEG"]) as image:
+            with Image.open(io.BytesIO(bytes(found.data)), formats=["JPEG"]) as image:
                 stated = image.getexif().get(ExifTags.Base.Orientation)
                 picture = np.asarray(image.convert("RGB"))
         except (OSError, SyntaxError):  # what Pillow raises on damaged files
@@ -73,5 +73,5 @@ def _is_upright(picture: NDArray[np.uint8], flip: int, stated: int | None) -> bo
         return False
     height, width = picture.shape[:2]
     if flip != 3 and height != width:
-        return height > width  # sensors are wider than high
+        return bool(height > width)  # sensors are wider than high
     return stated is not None and stated != _AS_STORED[flip]

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 
 import torch
 
@@ -17,12 +17,14 @@ from napari_invisp.files import atomic_path, write_bytes_atomic
 from napari_invisp.flow.base import InvertibleISP
 from napari_invisp.flow.checkpoints import save_checkpoint
 from napari_invisp.strictjson import dumps
-from napari_invisp.training.settings import TrainSettings
+from napari_invisp.training.settings import RunSettings, TrainSettings
+
+_Settings = TypeVar("_Settings", bound=RunSettings)
 
 
 @dataclass(frozen=True)
-class Run:
-    """A run folder.
+class RunFolder(Generic[_Settings]):
+    """A run folder, whatever is trained.
 
     Attributes
     ----------
@@ -30,10 +32,13 @@ class Run:
         Where it is.
     settings
         What the run is begun, or goes on, with.
+    kind
+        Class of the settings.
     """
 
     folder: Path
-    settings: TrainSettings
+    settings: _Settings
+    kind: ClassVar[type[RunSettings]]
 
     @property
     def log(self) -> Path:
@@ -56,7 +61,7 @@ class Run:
         return self.folder / "state.pt"
 
     @classmethod
-    def begin(cls, folder: Path, settings: TrainSettings) -> Self:
+    def begin(cls, folder: Path, settings: _Settings) -> Self:
         """Make a new run; nothing is written yet.
 
         Raises
@@ -98,10 +103,10 @@ class Run:
         except ValueError as error:
             raise TrainingError(f"{path} is damaged: it is no JSON") from error
         try:
-            stored = TrainSettings.from_dict(values)
+            stored = cls.kind.from_dict(values)
         except SettingsError as error:
             raise TrainingError(f"{path}: {error}") from error
-        return cls(folder, stored.changed(changes or {}))
+        return cls(folder, cast("_Settings", stored.changed(changes or {})))
 
     def write_settings(self) -> None:
         """Make the folder, and keep the settings in it.
@@ -141,6 +146,18 @@ class Run:
             raise TrainingError(f"{self.state} is damaged: the run cannot go on") from error
         return state
 
+    def keep_best(self) -> None:
+        """Keep the model as it is now as the best one."""
+        with atomic_path(self.best) as temporary:
+            shutil.copyfile(self.model, temporary)
+
+
+@dataclass(frozen=True)
+class Run(RunFolder[TrainSettings]):
+    """The folder of a run that trains an invertible model."""
+
+    kind = TrainSettings
+
     def save_model(self, model: InvertibleISP, facts: Mapping[str, Any]) -> None:
         """Write the model, its card made of the settings and some facts."""
         settings = self.settings.to_dict()
@@ -148,11 +165,6 @@ class Run:
         settings["start"] = Path(self.settings.start).name
         card = {"data": settings["data"], **facts, "settings": settings}
         save_checkpoint(self.model, model, card)
-
-    def keep_best(self) -> None:
-        """Keep the model as it is now as the best one."""
-        with atomic_path(self.best) as temporary:
-            shutil.copyfile(self.model, temporary)
 
 
 def _settings_file(folder: Path) -> Path:

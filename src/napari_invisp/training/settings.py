@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from napari_invisp.errors import SettingsError, TrainingError
 from napari_invisp.settings import DEVICES, SUBSAMPLINGS, Settings, parameter
@@ -14,7 +14,59 @@ CHANGEABLE = ("steps", "device", "workers", "threads", "tensorboard")
 
 
 @dataclass(frozen=True)
-class TrainSettings(Settings):
+class RunSettings(Settings):
+    """How something is trained; what a run's folder keeps.
+
+    Attributes
+    ----------
+    changeable
+        Names of the fields that may be other when a run goes on.
+    """
+
+    changeable: ClassVar[tuple[str, ...]] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the fields as plain JSON values; :meth:`from_dict` takes them back."""
+        values = asdict(self)
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Make settings of what :meth:`to_dict` gave.
+
+        Raises
+        ------
+        SettingsError
+            A field is unknown or out of its range.
+        """
+        given: dict[str, Any] = {
+            name: tuple(v) if isinstance(v, list) else v for name, v in values.items()
+        }
+        try:
+            return cls(**given)
+        except TypeError as error:
+            raise SettingsError(f"the settings do not belong to this version ({error})") from error
+
+    def changed(self, changes: Mapping[str, Any]) -> Self:
+        """Return these settings with changes that a run may go on with.
+
+        Raises
+        ------
+        TrainingError
+            One of the changes is more than that.
+        """
+        for name, value in changes.items():
+            was = getattr(self, name)
+            if name not in self.changeable and value != was:
+                raise TrainingError(
+                    f"the run was begun with {name} {_words(was)} and cannot go on with "
+                    f"{_words(value)}; only {', '.join(self.changeable)} may change"
+                )
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True)
+class TrainSettings(RunSettings):
     """How a model is trained. All but :data:`CHANGEABLE` belongs to a run for good.
 
     Raises
@@ -22,6 +74,8 @@ class TrainSettings(Settings):
     SettingsError
         A value is out of its range.
     """
+
+    changeable = CHANGEABLE
 
     model: str = parameter("invisp", "Model", "name of the model to train")
     data: tuple[str, ...] = parameter(("data",), "Data", "folders of prepared pictures")
@@ -173,45 +227,6 @@ class TrainSettings(Settings):
             raise SettingsError("at least one of the shares must be above 0")
         if self.start and self.analytic:
             raise SettingsError("weights start either from a checkpoint or analytically, not both")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give the fields as plain JSON values; :meth:`from_dict` takes them back."""
-        values = asdict(self)
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Make settings of what :meth:`to_dict` gave.
-
-        Raises
-        ------
-        SettingsError
-            A field is unknown or out of its range.
-        """
-        given: dict[str, Any] = {
-            name: tuple(v) if isinstance(v, list) else v for name, v in values.items()
-        }
-        try:
-            return cls(**given)
-        except TypeError as error:
-            raise SettingsError(f"the settings do not belong to this version ({error})") from error
-
-    def changed(self, changes: Mapping[str, Any]) -> Self:
-        """Return these settings with changes that a run may go on with.
-
-        Raises
-        ------
-        TrainingError
-            One of the changes is more than that.
-        """
-        for name, value in changes.items():
-            was = getattr(self, name)
-            if name not in CHANGEABLE and value != was:
-                raise TrainingError(
-                    f"the run was begun with {name} {_words(was)} and cannot go on with "
-                    f"{_words(value)}; only {', '.join(CHANGEABLE)} may change"
-                )
-        return replace(self, **changes)
 
 
 def _words(value: Any) -> str:
