@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_invisp.errors import SettingsError
-from napari_invisp.hdr.laplacian import depth
+from napari_invisp.hdr.laplacian import depth, smooth_step
 from napari_invisp.hdr.settings import CLIP, HIGHLIGHTS, RECONSTRUCT
 from napari_invisp.linear import linear_srgb
 from napari_invisp.sensor.libraw import Step, demosaic_uint16
@@ -116,15 +116,18 @@ def reconstruct(light: Light, levels: NDArray[np.float64]) -> None:
 
 def _reconstruct_band(band: Light, ends: NDArray[np.float32], colours: Light) -> None:
     reached = band / ends
-    lost = ramp(reached, _DOUBTED, _LOST)
-    neutral = ramp(reached.min(axis=2), _NEUTRAL, _LOST)
+    lost = smooth_step(reached, _DOUBTED, _LOST)
+    neutral = smooth_step(reached.min(axis=2), _NEUTRAL, _LOST)
     # Colour of the light, 1 for neutral, and its brightness by the channels that still tell.
     colours += (1 - colours) * neutral[..., None]
     trusted = 1 - lost
     brightness = (trusted * band).sum(axis=2) / np.maximum((trusted * colours).sum(axis=2), _TINY)
     estimate = np.maximum(colours * brightness[..., None], band)
-    # Surroundings of another colour must not turn white magenta.
-    np.maximum(estimate[..., 1], np.minimum(band[..., 0], band[..., 2]), out=estimate[..., 1])
+    # Surroundings of another colour must not turn white magenta: green is at least the power mean
+    # of red and blue, which is near the lesser of them but for greys.
+    red, blue = band[..., 0], band[..., 2]
+    fourth = np.maximum(np.square(np.square(red)) + np.square(np.square(blue)), _TINY)
+    np.maximum(estimate[..., 1], red * blue * np.sqrt(np.sqrt(2 / fourth)), out=estimate[..., 1])
     band += lost * (estimate - band)
     white = np.maximum(band.max(axis=2), ends.max())
     band += neutral[..., None] * (white[..., None] - band)
@@ -140,7 +143,7 @@ def _surroundings(light: Light, ends: NDArray[np.float32]) -> Light:
     sums = np.empty((*shape, 3), np.float32)
     for top in range(0, height, _BAND):
         band = light[top : top + _BAND]
-        sound = 1 - ramp((band / ends).max(axis=2), _DOUBTED - 0.1, _DOUBTED)
+        sound = 1 - smooth_step((band / ends).max(axis=2), _DOUBTED - 0.1, _DOUBTED)
         weight = sound * np.clip(band[..., 1], 0, 1) ** _BRIGHT_POWER
         missing = ((0, -len(band) % _BLOCK), (0, -width % _BLOCK), (0, 0))
         weighted = np.pad(band * weight[..., None], missing)
@@ -169,10 +172,3 @@ def _enlarged(colours: Light, top: int, shape: tuple[int, ...]) -> Light:
         colours, place, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
     )
     return enlarged
-
-
-def ramp(values: NDArray[np.float32], low: float, high: float) -> NDArray[np.float32]:
-    """Rise smoothly from 0 at ``low`` to 1 at ``high``."""
-    t = np.clip((values - np.float32(low)) * np.float32(1 / (high - low)), 0, 1)
-    smooth: NDArray[np.float32] = t * t * (3 - 2 * t)
-    return smooth

@@ -15,14 +15,12 @@ where b is odd and constant beyond σ: it alone depends on g, so that it alone i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import ceil, floor
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from napari_invisp.errors import Cancelled
 from napari_invisp.hdr.settings import ToneSettings
@@ -32,12 +30,14 @@ from napari_invisp.tiling import CancelCheck
 Plane = NDArray[np.float32]
 
 # Distance of the sampled values, in σ.
-_SPACING = 1.0
+_SPACING = 0.5
 # Differences in EV that may be noise, and those that are none: enhancing begins between them
 # (section 4 of the paper).
 _NOISE = (0.02, 0.1)
 # Base of the exponent of detail: from a quarter to four.
 _STRENGTH = 4.0
+# Pixels that are worked on at a time.
+_CACHED = 32768
 
 
 def report(step: Step | None, cancelled: CancelCheck | None, done: int, total: int) -> None:
@@ -122,29 +122,46 @@ def bent(plane: Plane, middle: float, settings: ToneSettings) -> Plane:
         Detail, contrast and threshold.
     """
     beta = np.float32(settings.contrast)
-    return beta * plane + (1 - beta) * np.float32(middle) + _bump(plane, middle, settings)
+    bump = np.empty_like(plane)
+    _bump(plane, middle, settings, bump)
+    return beta * plane + (1 - beta) * np.float32(middle) + bump
 
 
-def _bump(plane: Plane, middle: float, settings: ToneSettings) -> Plane:
-    """Return b(i − g): what bending does beyond scaling by β."""
-    sigma, beta = settings.threshold, settings.contrast
-    within = torch.from_numpy(plane).sub(middle).clamp_(-sigma, sigma)
+def _bump(plane: Plane, middle: float, settings: ToneSettings, bump: Plane) -> None:
+    """Fill in b(i − g): what bending does beyond scaling by β."""
+    sigma, beta = np.float32(settings.threshold), np.float32(settings.contrast)
+    np.subtract(plane, np.float32(middle), out=bump)
+    np.clip(bump, -sigma, sigma, out=bump)
     if settings.detail == 0:
-        return within.mul_(1 - beta).numpy()
-    return _curved(within, settings).sub_(within, alpha=beta).numpy()
+        bump *= 1 - beta
+    else:
+        curved = _curved(bump, settings)
+        bump *= beta
+        np.subtract(curved, bump, out=bump)
 
 
-def _curved(within: Tensor, settings: ToneSettings) -> Tensor:
+def _curved(within: Plane, settings: ToneSettings) -> Plane:
     """Return sign(d)·σ·f(|d|/σ) for differences d of up to σ, f(x) = x^α."""
     sigma, alpha = settings.threshold, _STRENGTH**-settings.detail
-    size = within.abs()
-    curved = (size / sigma).pow_(alpha).mul_(sigma)
+    size = np.abs(within)
+    curved = cv2.pow(size, alpha)
+    curved *= np.float32(sigma ** (1 - alpha))
     if alpha < 1:
         low, high = _NOISE
-        sure = size.sub(low).mul_(1 / (high - low)).clamp_(0, 1)
-        sure *= sure * (3 - 2 * sure)
-        curved = size.lerp_(curved, sure)
-    return curved.copysign_(within)
+        sure = smooth_step(size, low, high)
+        curved -= size
+        curved *= sure
+        curved += size
+    signed: Plane = np.copysign(curved, within, out=curved)
+    return signed
+
+
+def smooth_step(values: Plane, low: float, high: float) -> Plane:
+    """Rise smoothly from 0 at ``low`` to 1 at ``high``."""
+    t = values - np.float32(low)
+    t *= np.float32(1 / (high - low))
+    np.clip(t, 0, 1, out=t)
+    return t * t * (3 - 2 * t)
 
 
 # -- the filter ---------------------------------------------------------------------------------
@@ -197,20 +214,43 @@ def local_laplacian(
     gaussian = gaussian_pyramid(log_luminance, levels)
     result = laplacian_pyramid(log_luminance, levels)
     result[-1] = coarsest(gaussian[-1])
-    bands = [torch.from_numpy(band).mul_(settings.contrast) for band in result[:-1]]
+    for band in result[:-1]:
+        band *= np.float32(settings.contrast)
+    bump = np.empty_like(log_luminance)
     for done, value in enumerate(values):
         report(step, cancelled, done, len(values))
-        fine = _bump(log_luminance, value, settings)
-        for level, band in enumerate(bands):
+        for rows in _rows(bump):
+            _bump(log_luminance[rows], value, settings, bump[rows])
+        fine = bump
+        for local, band in zip(gaussian[:-1], result[:-1], strict=True):
             coarse = _halved(fine)
-            detail = torch.from_numpy(fine).sub_(torch.from_numpy(_expanded(coarse, fine.shape)))
-            # The share of this sample: 1 where the local value is the sampled one, 0 at the next.
-            share = torch.from_numpy(gaussian[level]).sub(value).abs_()
-            share.mul_(-1 / spacing).add_(1).clamp_(min=0)
-            band.addcmul_(share, detail)
+            smooth = _expanded(coarse, fine.shape)
+            for rows in _rows(band):
+                _add_share(band[rows], fine[rows], smooth[rows], local[rows], value, spacing)
             fine = coarse
     report(step, cancelled, len(values), len(values))
     return collapsed(result)
+
+
+def _add_share(
+    band: Plane, fine: Plane, smooth: Plane, local: Plane, value: float, spacing: float
+) -> None:
+    """Add a sample's detail by its share: 1 where the local value is its own, 0 at the next."""
+    share = local - np.float32(value)
+    np.abs(share, out=share)
+    share *= np.float32(-1 / spacing)
+    share += 1
+    np.maximum(share, 0, out=share)
+    share *= fine - smooth
+    band += share
+
+
+def _rows(plane: Plane) -> Iterator[slice]:
+    """Give bands of rows, so that what is in work stays in the processor's cache."""
+    height, width = plane.shape
+    rows = max(1, _CACHED // width)
+    for top in range(0, height, rows):
+        yield slice(top, top + rows)
 
 
 def local_laplacian_direct(log_luminance: Plane, settings: ToneSettings) -> Plane:

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from napari_invisp.errors import RawFileError
 from napari_invisp.hdr.aligning import exposures_of, matched
-from napari_invisp.hdr.highlights import Light, ramp, reconstruct, saturation_levels, to_srgb
-from napari_invisp.hdr.laplacian import report
+from napari_invisp.hdr.highlights import Light, reconstruct, saturation_levels, to_srgb
+from napari_invisp.hdr.laplacian import report, smooth_step
 from napari_invisp.hdr.noise import Noise, measured_noise
 from napari_invisp.metrics import check_comparable
 from napari_invisp.sensor.libraw import Step, demosaic_uint16
@@ -112,11 +112,13 @@ def merge(
     """
     exposures, reference = _checked(records)
     total = 2 * len(records) + 1
+    noises = _noise_by_iso(records)
     notes: list[str] = []
     frames = []
     for number in range(len(records)):
         report(step, cancelled, number, total)
-        frames.append(_frame(number, records, reference, exposures, notes))
+        noise = noises[records[number].capture.iso]
+        frames.append(_frame(number, records, reference, exposures, noise, notes))
     light = np.zeros((*records[reference].mosaic.shape, 3), np.float32)
     weights = np.zeros(light.shape, np.float32)
     sums = []
@@ -158,11 +160,21 @@ def _checked(records: Sequence[RawRecord]) -> tuple[tuple[float, ...], int]:
     return tuple(value - exposures[middle] for value in exposures), middle
 
 
+def _noise_by_iso(records: Sequence[RawRecord]) -> dict[int | None, Noise]:
+    """Measure noise; of frames at one ISO the least counts, since texture only adds to it."""
+    noises: dict[int | None, Noise] = {}
+    for record in records:
+        iso, noise = record.capture.iso, measured_noise(record)
+        noises[iso] = min(noise, noises.get(iso, noise), key=lambda each: each.gain)
+    return noises
+
+
 def _frame(
     number: int,
     records: Sequence[RawRecord],
     reference: int,
     exposures: Sequence[float],
+    noise: Noise,
     notes: list[str],
 ) -> _Frame:
     record, exposure = records[number], exposures[number]
@@ -188,7 +200,7 @@ def _frame(
         time=2 ** (exposure if measured is None else measured),
         shift=shift,
         measured=measured,
-        noise=measured_noise(record),
+        noise=noise,
         shortest=exposure == min(exposures),
     )
 
@@ -222,7 +234,7 @@ def _weight(
     smooth = cv2.blur(light, (side, side))
     variance = smooth / gains * np.float32(frame.noise.gain) + np.float32(frame.noise.floor)
     reached = cv2.dilate((light / ends).max(axis=2), np.ones((side, side), np.uint8))
-    sound = 1 - ramp(reached, _FULL, _NONE)
+    sound = 1 - smooth_step(reached, _FULL, _NONE)
     if frame.shortest:
         sound = np.maximum(sound, np.float32(_LAST_RESORT))
     weight: Light = np.float32(frame.time**2) * sound[..., None] / variance

@@ -6,6 +6,8 @@ can be read off a small picture of the frame and put on any part of it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import cv2
@@ -52,10 +54,14 @@ def global_curve(luminance: NDArray[np.float32], settings: ToneSettings) -> Curv
     """
     low, high = np.log2(luminance.min()), np.log2(luminance.max())
     before = np.linspace(low, max(high, low + 1), _POINTS, dtype=np.float32)
-    column = np.concatenate([np.exp2(before), luminance.ravel()])[:, None]
+    column = np.concatenate([np.exp2(before), luminance.ravel(), before[:1]])[:, None]
     grey = np.repeat(column[..., None], 3, axis=2).astype(np.float32)
-    shown = _operator(settings).process(grey)[:_POINTS, 0, 1]
-    after = np.log2(np.maximum(np.nan_to_num(shown), _FLOOR)).astype(np.float32)
+    # OpenCV stretches its input to begin at 0, and divides by luminance: one channel of one
+    # pixel is the 0, so that no luminance is.
+    grey[-1] = 0, luminance.min(), luminance.min()
+    with _quiet():
+        shown = _operator(settings).process(grey)[:_POINTS, 0, 1]
+    after = np.log2(np.maximum(shown, _FLOOR)).astype(np.float32)
     return Curve(before, np.maximum.accumulate(after))
 
 
@@ -64,3 +70,13 @@ def _operator(settings: ToneSettings) -> cv2.Tonemap:
     if settings.operator == REINHARD:
         return cv2.createTonemapReinhard(1.0, 0.0, settings.adaptation, 0.0)
     return cv2.createTonemapDrago(1.0, 1.0, settings.bias)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep off the standard error stream what OpenCV says about its own code."""
+    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+    try:
+        yield
+    finally:
+        cv2.utils.logging.setLogLevel(level)

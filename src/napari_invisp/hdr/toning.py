@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from napari_invisp.hdr.laplacian import (
     Plane,
@@ -45,11 +43,13 @@ _LARGE_SCALE = 8
 _COARSEST = 512
 # Share of an anchor's pixels whose median is taken for the brightest tone.
 _BRIGHTEST = 0.005
+# EV that a dark frame is made brighter at most.
+_HIGHEST_LIFT = 3.0
 # Of the way from grey to the border of what can be shown: where colours begin to be held back.
-_HELD = 0.9
+_HELD = np.float32(0.9)
 # Rows whose colours are worked on at a time.
 _BAND = 128
-_TINY = 1e-6
+_TINY = np.float32(1e-6)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +63,12 @@ class Anchor:
     """
 
     luminance: NDArray[np.float32]
+
+    @cached_property
+    def lift(self) -> float:
+        """By how many EV a frame that does not reach white is made brighter, so that it does."""
+        brightest = max(float(np.quantile(self.luminance, 1 - _BRIGHTEST / 2)), 2.0**-_HIGHEST_LIFT)
+        return max(0.0, -float(np.log2(brightest)))
 
 
 def anchor_of(linear_thumbnail: Light) -> Anchor:
@@ -120,9 +126,13 @@ def toned(
     """
     anchor = anchor_of(linear) if anchor is None else anchor
     luminance = _luminance(linear)
-    gain = torch.from_numpy(_log(luminance, settings))
-    tones = _tones(anchor, settings, scale)(gain.numpy(), step, cancelled)
-    gain = torch.from_numpy(tones).sub_(gain).add_(settings.exposure).exp2_()
+    exposure = settings.exposure + (anchor.lift if settings.operator == LOCAL_LAPLACIAN else 0)
+    scene = _log(luminance, exposure)
+    gain = _tones(anchor, settings, scale)(scene, step, cancelled)
+    gain -= scene
+    gain += np.float32(exposure)
+    gain *= np.float32(np.log(2))
+    cv2.exp(gain, dst=gain)
     shown = np.empty(linear.shape, np.float32)
     for top in range(0, len(linear), _BAND):
         rows = slice(top, top + _BAND)
@@ -161,7 +171,7 @@ def _globally(
     settings: ToneSettings,
 ) -> Plane:
     report(step, cancelled, 0, 1)
-    curve = global_curve(np.exp2(_log(anchor.luminance, settings)), settings)
+    curve = global_curve(np.exp2(_log(anchor.luminance, settings.exposure)), settings)
     # They adapt to any exposure, so it counts afterwards.
     tones = np.minimum(curve(plane) + np.float32(settings.exposure), np.float32(0))
     report(step, cancelled, 1, 1)
@@ -193,9 +203,12 @@ class _Look:
         The hyperbola x/(1 + kx) in EV above middle grey: slope 1 there.
         """
         curvature = -1 / MIDDLE - 1 / self.white
-        above = torch.from_numpy(plane).sub_(MIDDLE)
-        high = above.clamp(0, self.white)
-        above.clamp_(max=0).add_(high.div_(high.mul(curvature).add_(1))).add_(MIDDLE)
+        plane -= np.float32(MIDDLE)
+        above = np.clip(plane, 0, np.float32(self.white))
+        np.minimum(plane, 0, out=plane)
+        above /= above * np.float32(curvature) + 1
+        plane += above
+        plane += np.float32(MIDDLE)
         return plane
 
 
@@ -222,7 +235,7 @@ def _locally(
 @lru_cache(maxsize=8)
 def _look(anchor: Anchor, settings: ToneSettings) -> _Look:
     """Filter the small picture of a frame as deep as can be, and see what became of its tones."""
-    before = _log(anchor.luminance, settings)
+    before = _log(anchor.luminance, anchor.lift + settings.exposure)
     after = local_laplacian(before, settings)
     levels = max(0, depth(before.shape) - depth((_LARGE_SCALE, _LARGE_SCALE)))
     coarse, result = (gaussian_pyramid(plane, levels)[-1] for plane in (before, after))
@@ -232,11 +245,10 @@ def _look(anchor: Anchor, settings: ToneSettings) -> _Look:
     slope = float((spread * result).mean()) / variance if variance > _TINY else 1.0
     shift = MIDDLE + slope * (float(coarse.mean()) - MIDDLE) - float(result.mean())
     bright = before >= np.quantile(before, 1 - _BRIGHTEST)
-    highest = float(np.median(before[bright]))
     white = float(np.median(after[bright])) + shift - MIDDLE
     # White is white even in a picture that does not reach it.
-    white += slope * max(0.0, -highest)
-    return _Look(slope, max(white, _TINY))
+    white += slope * max(0.0, -float(np.median(before[bright])))
+    return _Look(slope, max(white, float(_TINY)))
 
 
 # -- colours ------------------------------------------------------------------------------------
@@ -247,28 +259,36 @@ def _luminance(linear: Light) -> Plane:
     return luminance.reshape(linear.shape[:2])
 
 
-def _log(luminance: Plane, settings: ToneSettings) -> Plane:
-    light = torch.from_numpy(luminance).mul(2.0**settings.exposure)
-    return light.add_(_FLOOR).log2_().numpy()
+def _log(luminance: Plane, exposure: float) -> Plane:
+    light = luminance * np.float32(2.0**exposure)
+    light += np.float32(_FLOOR)
+    cv2.log(light, dst=light)
+    light *= np.float32(1 / np.log(2))
+    return light
 
 
 def _put_colours(
-    linear: Light, luminance: Plane, gain: Tensor, saturation: float, shown: Light
+    linear: Light, luminance: Plane, gain: Plane, saturation: float, shown: Light
 ) -> None:
     """Multiply by the gain, and bring colours into [0, 1] towards the grey of their luminance."""
-    grey = torch.from_numpy(luminance).mul(gain).clamp_(max=1)
-    channels = [torch.from_numpy(channel) for channel in cv2.split(linear)]
+    grey = np.minimum(luminance * gain, 1)
+    channels = list(cv2.split(linear))
     for channel in channels:
-        channel.mul_(gain).sub_(grey).mul_(saturation)
-    high = torch.maximum(torch.maximum(channels[0], channels[1]), channels[2])
-    low = torch.minimum(torch.minimum(channels[0], channels[1]), channels[2])
+        channel *= gain
+        channel -= grey
+        channel *= np.float32(saturation)
+    high, low = np.maximum(channels[0], channels[1]), np.minimum(channels[0], channels[1])
+    np.maximum(high, channels[2], out=high)
+    np.minimum(low, channels[2], out=low)
     # How far the colour is on the way from grey to the border.
-    way = torch.maximum(
-        high.div_((1 - grey).clamp_(min=_TINY)), low.neg_().div_(grey.clamp(min=_TINY))
-    )
-    beyond = (way - _HELD).clamp_(min=0).mul_(1 / (1 - _HELD))
-    held = beyond.div_(beyond + 1).mul_(1 - _HELD).add_(way.clamp(max=_HELD))
-    held.div_(way.clamp_(min=_TINY))
+    high /= np.maximum(1 - grey, _TINY)
+    low /= -np.maximum(grey, _TINY)
+    way = np.maximum(np.maximum(high, low), _TINY)
+    beyond = np.maximum(way - _HELD, 0)
+    beyond /= beyond * (1 / (1 - _HELD)) + 1
+    held = (np.minimum(way, _HELD) + beyond) / way
     for channel in channels:
-        channel.mul_(held).add_(grey).clamp_(0, 1)
-    np.stack([channel.numpy() for channel in channels], axis=-1, out=shown)
+        channel *= held
+        channel += grey
+        np.clip(channel, 0, 1, out=channel)
+    cv2.merge(channels, dst=shown)
