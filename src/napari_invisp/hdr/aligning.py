@@ -98,7 +98,9 @@ def _greens(record: RawRecord) -> NDArray[np.float32]:
     return normalise(record)[row::2, column::2]
 
 
-def _shift(fixed: NDArray[np.float32], moving: NDArray[np.float32]) -> tuple[float, float] | None:
+def _shift(
+    fixed: NDArray[np.float32], moving: NDArray[np.float32]
+) -> tuple[float, float] | None:
     """Find by how many pixels of the frame one plane of every other site is to be moved."""
     if min(float(fixed.std()), float(moving.std())) == 0:
         return None
