@@ -232,11 +232,15 @@ def hdr(viewer: Viewer) -> None:
 def full_frame(viewer: Viewer) -> None:
     """Finish the retouched or tone-mapped picture that is selected, or that is on top."""
     viewer = unproxied(viewer)
-    docks = [each for each in Dock.all_of(viewer) if isinstance(each, PreviewDock)]
     layers = [*viewer.layers, viewer.layers.selection.active]  # the selected one comes last
-    ranks = {each: layers[::-1].index(each.result) for each in docks if each.result in layers}
-    if ranks:
-        min(ranks, key=lambda each: ranks[each]).full_button.click()
+    docks = {
+        each.result: each
+        for each in Dock.all_of(viewer)
+        if isinstance(each, PreviewDock) and each.result is not None
+    }
+    found = next((docks[layer] for layer in reversed(layers) if layer in docks), None)
+    if found is not None:
+        found.full_button.click()
     else:
         show_error("retouch a picture, or map its tones, to make all of it")
 

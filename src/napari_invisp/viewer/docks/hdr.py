@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import napari.viewer
+from napari.layers import Layer
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtWidgets import QFileDialog, QGroupBox, QVBoxLayout
 
 from napari_invisp.hdr.settings import ToneSettings, used_by
 from napari_invisp.sensor.reading import RAW_EXTENSIONS
+from napari_invisp.sensor.record import RawRecord
 from napari_invisp.viewer.controls import Form, named, on_double_click
 from napari_invisp.viewer.docks.base import button, button_row, label
 from napari_invisp.viewer.docks.preview import PreviewDock, Run
@@ -24,10 +26,10 @@ from napari_invisp.viewer.layers import (
     MOSAICS,
     RAW_PICTURES,
     RECORD,
-    base_name,
     facts_of,
     find_layer,
 )
+from napari_invisp.viewer.layers.sources import source_of, sources
 from napari_invisp.viewer.work.editing import Frame, merged
 from napari_invisp.viewer.work.looks import Look, ToneMapping
 
@@ -130,17 +132,13 @@ class HdrDock(PreviewDock):
             self.form[each.name].enabled = each.name in used
 
     def _selected(self) -> list[Frame]:
-        """Return the RAW layers that are selected, one for each RAW, as the list has them."""
-        found: dict[int, Frame] = {}
-        for layer in self._viewer.layers:
-            facts = facts_of(layer)
-            if layer in self._viewer.layers.selection and facts.get(KIND) in (
-                *MOSAICS,
-                *RAW_PICTURES,
-            ):
-                frame = Frame(str(layer.unique_id), base_name(layer), facts[RECORD])
-                found.setdefault(id(frame.raw), frame)
-        return list(found.values())
+        """Return the RAW whose layers are selected, each once."""
+        chosen = {id(_raw(layer)) for layer in self._viewer.layers.selection}
+        return [
+            Frame(str(layer.unique_id), source_of(layer).name, raw)
+            for layer in sources(self._viewer.layers)
+            if (raw := _raw(layer)) is not None and id(raw) in chosen
+        ]
 
     def _merge(self, frames: list[Frame]) -> None:
         if len(frames) < 2:
@@ -178,3 +176,10 @@ class HdrDock(PreviewDock):
         count = len(self._selected())
         self.merge_layers_button.setEnabled(count > 1 and self._run is not Run.OTHER)
         self.bracket.setText(f"{count} RAW are selected." if count > 1 else _INVITATION)
+
+
+def _raw(layer: Layer) -> RawRecord | None:
+    """Return the RAW that a layer shows; ``None`` if it shows something else."""
+    facts = facts_of(layer)
+    record: RawRecord | None = facts.get(RECORD)
+    return record if facts.get(KIND) in (*MOSAICS, *RAW_PICTURES) else None

@@ -24,7 +24,7 @@ from napari_invisp.viewer.docks.preview import PreviewDock, Run
 from napari_invisp.viewer.docks.retouch_controls import RetouchControls
 from napari_invisp.viewer.failures import report_failure
 from napari_invisp.viewer.files.looks import JPEG, TIFF, LookFile
-from napari_invisp.viewer.layers import KIND, facts_of, raw_of
+from napari_invisp.viewer.layers import KIND, RAW_PICTURES, facts_of, raw_of
 from napari_invisp.viewer.layers.sources import source_of
 from napari_invisp.viewer.work.editing import (
     Reference,
@@ -244,7 +244,8 @@ class RetouchDock(PreviewDock):
             if isinstance(layer, Image)
             and layer.rgb
             and np.dtype(layer.dtype) == np.uint8
-            and facts_of(layer).get(KIND) is not self.look.kind
+            and layer is not self.source
+            and facts_of(layer).get(KIND) not in (self.look.kind, *RAW_PICTURES)
         ]
 
     def _refresh(self, _: Any = None) -> None:
