@@ -22,6 +22,7 @@ from qtpy.QtCore import QEvent, QObject, QTimer, Signal  # type: ignore[attr-def
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
     QFileDialog,
+    QGraphicsOpacityEffect,
     QGroupBox,
     QSlider,
     QVBoxLayout,
@@ -42,6 +43,8 @@ _FLOAT_SLIDER_SPAN = 20
 _READOUT_WIDTH = 60
 # How long a control has to rest before its value counts.
 _REST_MS = 250
+# Of what cannot be changed now; themes do not tell it from the rest.
+_FAINT = 0.4
 # The choice of a model that asks for a file.
 _ASK = ""
 
@@ -210,6 +213,19 @@ class Form(QWidget):
     def settings(self) -> Any:
         """Return what the controls say, as an object of the settings class."""
         return replace(self._defaults, **_values(self._widgets))
+
+    def enable(self, name: str, enabled: bool) -> None:
+        """Let a field be changed, or not, and let its row look like that."""
+        widget = self._widgets[name]
+        widget.enabled = enabled
+        row = widget.native.parentWidget()  # with label and readout, which have no part in that
+        if row is not None:
+            row.setEnabled(enabled)
+            faint = None
+            if not enabled:
+                faint = QGraphicsOpacityEffect(row)
+                faint.setOpacity(_FAINT)
+            row.setGraphicsEffect(faint)
 
     def load(self, settings: Settings) -> None:
         """Show these settings, without a signal."""

@@ -12,7 +12,7 @@ import pytest
 from napari.components import ViewerModel
 from numpy.typing import NDArray
 from pytestqt.qtbot import QtBot
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtWidgets import QAbstractSpinBox, QFileDialog
 from records import make_smooth_record
 from result_layers import add_raw
 
@@ -105,6 +105,9 @@ def test_what_an_operator_does_not_use_is_disabled(widget: HdrDock, operator: st
     for each in fields(ToneSettings):
         used = each.name in used_by(operator)
         assert widget.form[each.name].enabled is used, each.name
+        native = widget.form[each.name].native
+        for part in (native, *native.findChildren(QAbstractSpinBox)):
+            assert part.isEnabled() is used, each.name
     widget.load(ToneSettings())
     assert widget.form["detail"].enabled
 

@@ -356,9 +356,9 @@ class ErrorMapsDock(Dock):
 
     def _enable(self) -> None:
         settings = self.form.settings()
-        self.form["unit"].enabled = settings.metric in ("E", "AE", "SE")
-        self.form["limit"].enabled = settings.limits == "fixed"
-        self.form["percentile"].enabled = settings.limits == "percentile"
+        self.form.enable("unit", settings.metric in ("E", "AE", "SE"))
+        self.form.enable("limit", settings.limits == "fixed")
+        self.form.enable("percentile", settings.limits == "percentile")
         self._titles["above"].setText(f"Beyond {settings.threshold:g} DN")
 
     # -- runs ----------------------------------------------------------------------------------

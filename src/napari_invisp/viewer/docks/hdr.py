@@ -129,7 +129,7 @@ class HdrDock(PreviewDock):
         """Disable what the operator takes no notice of."""
         used = used_by(self.settings().operator)
         for each in fields(ToneSettings):
-            self.form[each.name].enabled = each.name in used
+            self.form.enable(each.name, each.name in used)
 
     def _selected(self) -> list[Frame]:
         """Return the RAW whose layers are selected, each once."""
