@@ -20,7 +20,9 @@ from napari_invisp.cli.options import (
 from napari_invisp.cli.preparing import add_prepare
 from napari_invisp.cli.report import PROGRAM
 from napari_invisp.cli.reporting import add_report
+from napari_invisp.cli.retouching import add_retouch
 from napari_invisp.cli.training import add_train
+from napari_invisp.cli.training_retouch import add_train_retouch
 from napari_invisp.errors import SettingsError
 
 _ABOUT = """\
@@ -171,6 +173,7 @@ def build_parser() -> argparse.ArgumentParser:
     compare.add_argument("recovered", metavar="RECOVERED", type=Path, help="the recovered DNG")
 
     add_report(commands_of)
+    add_retouch(commands_of)
 
     evaluation = command(
         evaluate,
@@ -204,6 +207,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     add_prepare(commands_of)
     add_train(commands_of)
+    add_train_retouch(commands_of)
     return parser
 
 

@@ -29,8 +29,8 @@ __all__ = ["camera_preview", "fit"]
 _Loss = Callable[[Tensor], Tensor]
 
 # Longest side of the copy that is fitted on, in pixels.
-_SIDE = 256
-_STEPS, _RATE = 160, 0.06
+_SIDE = 192
+_STEPS, _RATE = 120, 0.08
 # Proportions may differ by as much as cameras crop their previews, and a little more.
 _CROPPED = 1.5
 
@@ -42,10 +42,11 @@ _BY_QUANTILE, _BY_COLOUR = 0.5, 1.5
 # How much moving away from neutral costs: enough to choose between filters that do the same.
 _PULL, _BEND = 2e-4, 2e-3
 
-# Display values of photographs: mean and spread of brightness, mean difference of channels, and
-# where clipping begins. Colours below that difference may be those of something grey.
-_MEAN, _SPREAD, _COLOURFUL = 0.44, 0.21, 0.16
-_DARK, _WHITE = 0.02, 0.97
+# Display values of photographs: mean and spread of brightness from lowest to highest, difference of
+# channels of what is coloured, and where clipping begins. Colours below that other difference may
+# be those of something grey.
+_MEAN, _SPREAD, _COLOURFUL = (0.40, 0.58), (0.19, 0.26), 0.25
+_DARK, _WHITE, _BEYOND = 0.008, 0.97, 1.03
 _NEARLY_GREY = 0.08
 
 # What is fitted without a reference. Curves would bend to suit the averages alone.
@@ -166,26 +167,32 @@ def _well_exposed(untouched: Tensor) -> _Loss:
     grey on average (the grey world, but of those colours alone: a forest stays green), and
     colours that are not dull. Each is a squared distance that is 0 within what is usual.
     """
-    nearly_grey = torch.exp(-((colourfulness(untouched) / _NEARLY_GREY) ** 2))
-    nearly_grey = nearly_grey * _within(luminance(untouched), 0.05, 0.95)
-    share = nearly_grey / nearly_grey.sum().clamp(min=1)
+    grey = torch.exp(-((colourfulness(untouched) / _NEARLY_GREY) ** 2))
+    trusted = grey * _within(luminance(untouched), 0.05, 0.95)
+    trusted = trusted / trusted.sum().clamp(min=1)
+    # What the sensor has clipped stays white: darker, it would be a grey patch.
+    kept = 1 - _within(untouched.amax(1, keepdim=True), _WHITE, _BEYOND)
 
     def loss(display: Tensor) -> Tensor:
         shown = clipped(display)
         light = luminance(shown)
         mean, spread = light.mean(), light.std()
-        beyond = (display - _WHITE).clamp(min=0) + (_DARK - display).clamp(min=0)
-        cast = (share * (shown - light)).sum((2, 3))
-        dull = (_COLOURFUL - colourfulness(shown).mean()).clamp(min=0)
+        beyond = kept * (display - _WHITE).clamp(min=0) + (_DARK - display).clamp(min=0)
+        cast = (trusted * (shown - light)).sum((2, 3))
+        dull = ((1 - grey) * (_COLOURFUL - colourfulness(shown)).clamp(min=0)).mean()
         return (
-            (mean - _MEAN).square()
-            + (spread - _SPREAD).square()
+            _outside(mean, *_MEAN).square()
+            + _outside(spread, *_SPREAD).square()
             + beyond.mean()
-            + 4 * cast.square().sum()
+            + 2 * cast.square().sum()
             + dull.square()
         )
 
     return loss
+
+
+def _outside(value: Tensor, low: float, high: float) -> Tensor:
+    return (low - value).clamp(min=0) + (value - high).clamp(min=0)
 
 
 def _within(values: Tensor, low: float, high: float) -> Tensor:

@@ -14,7 +14,7 @@ from napari_invisp.retouching.settings import FILTERS, RetouchSettings
 from napari_invisp.settings import control_of
 
 # Unbounded numbers start at least this share of a range away from its ends, where the slope is 0.
-_INSIDE = 0.02
+_INSIDE = 0.05
 # Digits after the point that settings keep.
 _DIGITS = 4
 

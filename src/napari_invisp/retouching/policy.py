@@ -43,7 +43,7 @@ MOST_STEPS = len(FILTERS)
 
 _HEADER = "napari_invisp_policy"
 _NAMES = tuple(FILTERS)
-_SIZES = tuple(len(bounds_of(name).low) for name in _NAMES)
+_SIZES = [len(bounds_of(name).low) for name in _NAMES]
 _WIDTHS = (3, 16, 32, 64, 64)
 _HIDDEN = 128
 # Light that repeated exposures may not leave while the agent learns.
@@ -140,6 +140,12 @@ def situation(state: State, steps: int) -> Tensor:
     return torch.cat((state.used, state.step[:, None] / steps), dim=1)
 
 
+def bounded(free: Tensor) -> Tensor:
+    """Map ``(N, P)`` numbers without bounds into the ranges of all filters, one after the other."""
+    parts = zip(_NAMES, torch.split(free, _SIZES, dim=1), strict=True)
+    return torch.cat([bounds_of(name).bounded(part) for name, part in parts], dim=1)
+
+
 class Policy(nn.Module):
     """Which filter next, and how.
 
@@ -163,18 +169,14 @@ class Policy(nn.Module):
                 last.bias.zero_() if bias is None else last.bias.copy_(bias)
 
     def forward(self, state: State) -> tuple[Tensor, Tensor]:
-        """Return ``(N, F)`` logits of the filters and ``(N, P)`` parameters of all of them."""
+        """Return ``(N, F)`` logits, and ``(N, P)`` parameters of all filters without bounds."""
         display, known = clipped(encode_gamma(state.light)), situation(state, self.steps)
-        free = torch.split(self.adjuster(display, known), _SIZES, dim=1)
-        parameters = [
-            bounds_of(name).bounded(part) for name, part in zip(_NAMES, free, strict=True)
-        ]
-        return self.chooser(display, known), torch.cat(parameters, dim=1)
+        return self.chooser(display, known), self.adjuster(display, known)
 
     def decided(self, state: State) -> tuple[Tensor, Tensor]:
         """Return the likeliest filter that was not used yet, ``(N,)``, and all parameters."""
-        logits, parameters = self(state)
-        return logits.masked_fill(state.used > 0, -torch.inf).argmax(1), parameters
+        logits, free = self(state)
+        return logits.masked_fill(state.used > 0, -torch.inf).argmax(1), bounded(free)
 
     @torch.no_grad()
     def finished(self, light: Tensor) -> Tensor:

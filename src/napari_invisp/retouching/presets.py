@@ -17,8 +17,54 @@ FORMAT, VERSION = "napari-invisp retouching", 1
 
 _LARGE = 10**9
 
+# LibRaw renders darker than cameras do; all but the neutral preset make up for some of that.
 _PRESETS = {
     "neutral": RetouchSettings(),
+    "natural": RetouchSettings(
+        exposure=0.7,
+        tone_curve=(1.0, 1.15, 1.25, 1.1, 1.0, 0.9, 0.85, 0.75),
+        contrast=0.15,
+        saturation=0.15,
+    ),
+    "bright and airy": RetouchSettings(
+        exposure=1.1,
+        white_blue=-0.03,
+        gamma=0.85,
+        tone_curve=(1.3, 1.25, 1.15, 1.05, 0.95, 0.85, 0.75, 0.7),
+        contrast=-0.1,
+        black_and_white=0.12,
+    ),
+    "punchy": RetouchSettings(
+        exposure=0.7,
+        tone_curve=(1.0, 1.05, 1.25, 1.25, 1.1, 0.95, 0.85, 0.7),
+        contrast=0.45,
+        saturation=0.45,
+    ),
+    "warm evening": RetouchSettings(
+        exposure=0.5,
+        white_red=0.11,
+        white_blue=-0.16,
+        gamma=0.95,
+        tone_curve=(1.1, 1.15, 1.15, 1.05, 1.0, 0.9, 0.85, 0.8),
+        contrast=0.25,
+        saturation=0.25,
+        blue_curve=(1.08, 1.04, 1.0, 1.0, 1.0, 0.98, 0.96, 0.94),
+    ),
+    "black and white, contrasty": RetouchSettings(
+        exposure=0.6,
+        tone_curve=(0.95, 1.0, 1.25, 1.3, 1.15, 1.0, 0.85, 0.7),
+        contrast=0.6,
+        black_and_white=1.0,
+    ),
+    "matte": RetouchSettings(
+        exposure=0.7,
+        white_red=0.02,
+        white_blue=-0.02,
+        tone_curve=(1.9, 1.2, 1.0, 1.0, 0.95, 0.85, 0.75, 0.65),
+        contrast=-0.2,
+        blue_curve=(1.1, 1.05, 1.0, 1.0, 0.98, 0.96, 0.95, 0.94),
+        black_and_white=0.22,
+    ),
 }
 
 

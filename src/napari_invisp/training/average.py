@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import copy
+from typing import Generic, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from napari_invisp.flow.base import InvertibleISP
+_Model = TypeVar("_Model", bound=nn.Module)
 
 
-class Average:
+class Average(Generic[_Model]):
     """An exponential moving average (EMA) of weights.
 
     Parameters
@@ -24,7 +25,7 @@ class Average:
         The same model with the averaged weights.
     """
 
-    def __init__(self, model: InvertibleISP) -> None:
+    def __init__(self, model: _Model) -> None:
         self.model = copy.deepcopy(model).requires_grad_(False)
         self._ours: list[Tensor] = list(self.model.parameters())
         self._theirs: list[Tensor] = list(model.parameters())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_invisp.retouching.filters import luminance
 from napari_invisp.retouching.looks import colourfulness
@@ -15,7 +15,7 @@ from napari_invisp.retouching.settings import FILTERS
 # A picture that is another by a tenth of the range everywhere is worth a difference of 1 at most.
 _STEEPEST = 10.0
 # How much a slope of the discriminator other than that costs (Gulrajani et al. 2017).
-_SLOPE_PRICE = 1.0
+_SLOPE_PRICE = 10.0
 
 _QUANTILES = torch.linspace(0.02, 0.98, 33)
 
@@ -27,7 +27,12 @@ def make_discriminator() -> Trunk:
 
 def make_value() -> Trunk:
     """Make the judge of what a state will bring until the end; ``(N, 1)``."""
-    return Trunk(len(FILTERS) + 1, 1)
+    value = Trunk(len(FILTERS) + 1, 1)
+    last = value.judge[-1]
+    assert isinstance(last, nn.Linear)
+    nn.init.zeros_(last.weight)  # nothing is known of any state
+    nn.init.zeros_(last.bias)
+    return value
 
 
 def discriminator_cost(judge: Trunk, real: Tensor, fake: Tensor) -> Tensor:

@@ -49,7 +49,7 @@ class Pool:
     light, used, step
         Of the unfinished ones, see :class:`~napari_invisp.retouching.policy.State`.
     finished
-        ``(K, 3, SIDE, SIDE)`` linear sRGB, none in the beginning.
+        ``(K, 3, SIDE, SIDE)`` linear sRGB, none in the beginning, a batch at most.
     """
 
     light: Tensor
@@ -85,14 +85,9 @@ class Pool:
         light = state.light.detach().clone()
         if over.any():
             newest = torch.cat((light[over], self.finished))
-            self.finished = newest[: len(self.light)]
+            self.finished = newest[: len(rows)]
             light[over] = windows(copies, int(over.sum()))
         going = (~over).float()
         self.light[rows] = light
         self.used[rows] = state.used * going[:, None]
         self.step[rows] = state.step * going
-
-    def draw_finished(self, count: int) -> Tensor:
-        """Draw finished pictures, or unfinished ones as long as there are none."""
-        source = self.finished if len(self.finished) else self.light
-        return source[torch.randint(len(source), (count,))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from napari_invisp.retouching.policy import MOST_STEPS
+from napari_invisp.retouching.settings import FILTERS
 from napari_invisp.settings import parameter
 from napari_invisp.training.settings import RunSettings
 
@@ -32,21 +32,33 @@ class PolicySettings(RunSettings):
     )
     steps: int = parameter(2000, "Steps", "updates of the weights in all", minimum=1)
     actions: int = parameter(
-        5, "Actions", "filters that the policy applies to a picture", minimum=1, maximum=MOST_STEPS
+        5,
+        "Actions",
+        "filters that the policy applies to a picture",
+        minimum=1,
+        maximum=len(FILTERS),
     )
     batch: int = parameter(16, "Batch", "pictures a step", minimum=2, maximum=1024)
     pool: int = parameter(
         256, "Pool", "unfinished pictures that steps draw from", minimum=2, maximum=65536
     )
     learning_rate: float = parameter(
-        5e-4,
+        1e-3,
         "Learning rate",
         "step size at the beginning; it falls to a tenth",
         minimum=0,
         maximum=1,
     )
     judgements: int = parameter(
-        2, "Judgements", "updates of the discriminator a step", minimum=1, maximum=100
+        3, "Judgements", "updates of the discriminator a step", minimum=1, maximum=100
+    )
+    discount: float = parameter(
+        0.5,
+        "Discount",
+        "how much what later steps bring counts against what this one does; 1 as in Exposure takes "
+        "many more steps to learn",
+        minimum=0,
+        maximum=1,
     )
     penalty: float = parameter(
         0.5,

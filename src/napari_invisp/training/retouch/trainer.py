@@ -21,8 +21,9 @@ from torch.distributions import Categorical
 from napari_invisp.errors import TrainingError
 from napari_invisp.flow.tone import encode_gamma
 from napari_invisp.retouching.looks import clipped
-from napari_invisp.retouching.policy import Policy, State, situation
+from napari_invisp.retouching.policy import Policy, State, bounded, situation
 from napari_invisp.tiling import Progress
+from napari_invisp.training.average import Average
 from napari_invisp.training.interruption import Interruption
 from napari_invisp.training.log import Log
 from napari_invisp.training.retouch.judging import (
@@ -36,6 +37,16 @@ from napari_invisp.training.retouch.pool import Pool, middles, windows
 from napari_invisp.training.retouch.run import PolicyRun
 from napari_invisp.training.sampling import seed_torch
 
+# Learning rates as shares of the discriminator's, which has to keep ahead: of what values a state,
+# and of what finds parameters.
+_SLOWER, _SLOWEST = 0.3, 0.1
+# Share that the average of the policy keeps at each step; adversaries go round in circles, and
+# their average stays near the middle.
+_AVERAGE = 0.98
+# What parameters near the ends of their ranges cost: there, the slope that leads back is lost.
+_EXTREME = 0.01
+# What a state can be worth, up or down: without a bound, value and policy drive each other away.
+_MOST_WORTH = 3.0
 # What the learning rate falls to, as a share of its beginning.
 _LAST = 0.1
 # Longest gradient that is not shortened.
@@ -125,9 +136,12 @@ class _Trainer:
         }
         self._policy, self._value, self._discriminator = policy, value, discriminator
         self._optimizers = {
-            name: torch.optim.Adam(module.parameters(), betas=(0.5, 0.9))
-            for name, module in self._modules.items()
+            "policy": _adam(policy, 0.9, chooser=1.0, adjuster=_SLOWEST),
+            "value": _adam(value, 0.9, look=_SLOWER, judge=_SLOWER),
+            # It has to forget fast.
+            "discriminator": _adam(discriminator, 0.5, look=1.0, judge=1.0),
         }
+        self._average = Average(policy)
         self._pool = Pool.fill(pictures.light, self._settings.pool)
         self._retouched = middles(pictures.retouched)
         self._held_out = middles(pictures.held_out)
@@ -177,15 +191,15 @@ class _Trainer:
         rate = settings.learning_rate * (_LAST + (1 - _LAST) * left)
         rows, state = self._pool.draw(settings.batch)
 
-        logits, parameters = self._policy(state)
+        logits, free = self._policy(state)
         chances = Categorical(logits=logits)
         choice: Tensor = chances.sample()  # type: ignore[no-untyped-call]
-        after = state.after(choice, parameters)
+        after = state.after(choice, bounded(free))
         over = after.step >= settings.actions
         gain = (self._score(after.light) - self._score(state.light).detach()).squeeze(1)
         repeated = state.used.gather(1, choice[:, None]).squeeze(1)
         reward = gain - settings.penalty * repeated
-        quality = reward + torch.where(over, 0.0, self._worth(after))
+        quality = reward + settings.discount * torch.where(over, 0.0, self._worth(after))
         advantage = (quality - self._worth(state)).detach()
         advantage = advantage / advantage.std().clamp(min=0.1)
         entropy = chances.entropy().mean()  # type: ignore[no-untyped-call]
@@ -193,16 +207,22 @@ class _Trainer:
             "policy",
             -quality.mean()
             - (advantage * logits.log_softmax(1).gather(1, choice[:, None]).squeeze(1)).mean()
-            - settings.entropy * left * entropy,
+            - settings.entropy * left * entropy
+            + _EXTREME * free.square().mean(),
             rate,
         )
-        surprise = (self._worth(state) - quality.detach()).square().mean()
+        self._average.update(min(_AVERAGE, step / (step + 10)))
+        aim = quality.detach().clamp(-_MOST_WORTH, _MOST_WORTH)
+        surprise = (self._worth(state) - aim).square().mean()
         self._descend("value", surprise, rate)
         self._pool.put_back(rows, after, over, self._pictures.light)
+        # Not only finished ones: these come too late to tell the policy that it goes too far.
+        made = torch.cat((after.light.detach(), self._pool.finished))
+        made = clipped(encode_gamma(made))
         apart = torch.zeros(())
         for _ in range(settings.judgements):
             real = windows(self._pictures.retouched, settings.batch)
-            fake = clipped(encode_gamma(self._pool.draw_finished(settings.batch)))
+            fake = made[torch.randperm(len(made))[: settings.batch]]
             apart = discriminator_cost(self._discriminator, real, fake)
             self._descend("discriminator", apart, rate)
         values = {
@@ -226,7 +246,7 @@ class _Trainer:
     def _descend(self, name: str, cost: Tensor, rate: float) -> None:
         optimizer = self._optimizers[name]
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["pace"]
         optimizer.zero_grad()
         cost.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._modules[name].parameters(), _LONGEST)
@@ -250,7 +270,7 @@ class _Trainer:
         log.write(self._step, {"seconds": round(seconds, 3), **means, "distance": shown})
 
     def _validate(self) -> None:
-        result = encode_gamma(self._policy.finished(self._held_out))
+        result = encode_gamma(self._average.model.finished(self._held_out))
         self._figures = {"step": self._step, "distance": distance(result, self._retouched)}
         better = not self._best or self._figures["distance"] < self._best["distance"]
         if better:
@@ -261,7 +281,7 @@ class _Trainer:
 
     def _save_policy(self) -> None:
         facts = {"steps": self._step, "untouched": self._untouched, "validation": self._figures}
-        self._run.save_policy(self._policy, facts)
+        self._run.save_policy(self._average.model, facts)
 
     def _save(self, seconds: float) -> None:
         self._save_policy()
@@ -269,6 +289,7 @@ class _Trainer:
             "step": self._step,
             "seconds": seconds,
             "modules": {name: each.state_dict() for name, each in self._modules.items()},
+            "average": self._average.model.state_dict(),
             "optimizers": {name: each.state_dict() for name, each in self._optimizers.items()},
             "pool": vars(self._pool),
             "figures": self._figures,
@@ -286,6 +307,7 @@ class _Trainer:
             for name, module in self._modules.items():
                 module.load_state_dict(state["modules"][name])
                 self._optimizers[name].load_state_dict(state["optimizers"][name])
+            self._average.model.load_state_dict(state["average"])
             self._pool = Pool(**state["pool"])
             self._step, self._before = state["step"], state["seconds"]
             self._figures, self._best = state["figures"], state["best"]
@@ -294,3 +316,12 @@ class _Trainer:
             raise TrainingError(
                 f"{self._run.state} does not fit what a policy is in this version"
             ) from error
+
+
+def _adam(module: nn.Module, momentum: float, **paces: float) -> torch.optim.Adam:
+    """Make an optimizer of some parts of a module, each with its share of the learning rate."""
+    groups = [
+        {"params": list(module.get_submodule(part).parameters()), "pace": pace}
+        for part, pace in paces.items()
+    ]
+    return torch.optim.Adam(groups, betas=(momentum, 0.99))
