@@ -21,6 +21,7 @@ from napari_invisp.cli.preparing import add_prepare
 from napari_invisp.cli.report import PROGRAM
 from napari_invisp.cli.reporting import add_report
 from napari_invisp.cli.retouching import add_retouch
+from napari_invisp.cli.toning import add_merge, add_tonemap
 from napari_invisp.cli.training import add_train
 from napari_invisp.cli.training_retouch import add_train_retouch
 from napari_invisp.errors import SettingsError
@@ -174,6 +175,8 @@ def build_parser() -> argparse.ArgumentParser:
 
     add_report(commands_of)
     add_retouch(commands_of)
+    add_tonemap(commands_of)
+    add_merge(commands_of)
 
     evaluation = command(
         evaluate,

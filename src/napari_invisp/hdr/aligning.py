@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log2
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from skimage.filters import window
@@ -19,6 +20,8 @@ from napari_invisp.sensor.record import RawRecord
 _DARK, _BRIGHT = 0.01, 0.8
 # Fewer sites than this tell nothing.
 _ENOUGH = 500
+# Standard deviations in sites of the two blurs whose difference shows edges.
+_EDGES = (1.0, 4.0)
 # Fractions of a site that a shift is found in.
 _FINENESS = 20
 # Shifts in pixels that are not worth interpolating for, and the share of the shorter side that
@@ -69,7 +72,7 @@ def matched(frame: RawRecord, reference: RawRecord, exposure: float) -> Match:
     """Compare a frame with the reference by the greens in red's rows.
 
     Both are divided by their exposure and cut to the range of light that both recorded well, so
-    that they show the same; phase correlation then finds the shift.
+    that they show the same; correlation of their edges then finds the shift.
 
     Parameters
     ----------
@@ -98,15 +101,22 @@ def _greens(record: RawRecord) -> NDArray[np.float32]:
     return normalise(record)[row::2, column::2]
 
 
-def _shift(
-    fixed: NDArray[np.float32], moving: NDArray[np.float32]
-) -> tuple[float, float] | None:
+def _edges(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+    fine, coarse = (cv2.GaussianBlur(plane, (0, 0), sigma) for sigma in _EDGES)
+    return np.asarray(fine - coarse, np.float32)
+
+
+def _shift(fixed: NDArray[np.float32], moving: NDArray[np.float32]) -> tuple[float, float] | None:
     """Find by how many pixels of the frame one plane of every other site is to be moved."""
     if min(float(fixed.std()), float(moving.std())) == 0:
         return None
-    taper = window("hann", fixed.shape).astype(np.float32)
-    planes = [(plane - plane.mean()) * taper for plane in (fixed, moving)]
-    sites, _, _ = phase_cross_correlation(*planes, upsample_factor=_FINENESS)
+    taper = window("hann", fixed.shape).astype(np.float32)  # type: ignore[no-untyped-call]
+    # Neither noise nor shading. All frequencies alike, as phase correlation has them, would be
+    # mostly noise.
+    planes = [taper * _edges(plane) for plane in (fixed, moving)]
+    sites, _, _ = phase_cross_correlation(  # type: ignore[no-untyped-call]
+        *planes, upsample_factor=_FINENESS, normalization=None
+    )
     rows, columns = (2 * float(length) for length in sites)
     if max(abs(rows), abs(columns)) > _FARTHEST * 2 * min(fixed.shape):
         return None

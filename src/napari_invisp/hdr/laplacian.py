@@ -16,6 +16,7 @@ where b is odd and constant beyond σ: it alone depends on g, so that it alone i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from math import ceil, floor
 
 import cv2
@@ -29,8 +30,10 @@ from napari_invisp.tiling import CancelCheck
 
 Plane = NDArray[np.float32]
 
-# Distance of the sampled values, in σ.
-_SPACING = 0.5
+# Distance of the sampled values in σ, where detail is left and where it is changed, which bends
+# more sharply; and in EV, at least.
+_SPACING, _FINE_SPACING = 0.5, 0.25
+_LEAST_SPACING = 0.15
 # Differences in EV that may be noise, and those that are none: enhancing begins between them
 # (section 4 of the paper).
 _NOISE = (0.02, 0.1)
@@ -79,10 +82,7 @@ def laplacian_pyramid(plane: Plane, levels: int) -> list[Plane]:
     :func:`collapsed` puts them together again.
     """
     gaussian = gaussian_pyramid(plane, levels)
-    bands = [
-        fine - _expanded(coarse, fine.shape)
-        for fine, coarse in zip(gaussian[:-1], gaussian[1:], strict=True)
-    ]
+    bands = [fine - _expanded(coarse, fine.shape) for fine, coarse in pairwise(gaussian)]
     return [*bands, gaussian[-1]]
 
 
@@ -144,7 +144,7 @@ def _curved(within: Plane, settings: ToneSettings) -> Plane:
     """Return sign(d)·σ·f(|d|/σ) for differences d of up to σ, f(x) = x^α."""
     sigma, alpha = settings.threshold, _STRENGTH**-settings.detail
     size = np.abs(within)
-    curved = cv2.pow(size, alpha)
+    curved = np.asarray(cv2.pow(size, alpha), np.float32)
     curved *= np.float32(sigma ** (1 - alpha))
     if alpha < 1:
         low, high = _NOISE
@@ -152,8 +152,8 @@ def _curved(within: Plane, settings: ToneSettings) -> Plane:
         curved -= size
         curved *= sure
         curved += size
-    signed: Plane = np.copysign(curved, within, out=curved)
-    return signed
+    np.copysign(curved, within, out=curved)
+    return curved
 
 
 def smooth_step(values: Plane, low: float, high: float) -> Plane:
@@ -161,7 +161,8 @@ def smooth_step(values: Plane, low: float, high: float) -> Plane:
     t = values - np.float32(low)
     t *= np.float32(1 / (high - low))
     np.clip(t, 0, 1, out=t)
-    return t * t * (3 - 2 * t)
+    smooth: Plane = t * t * (3 - 2 * t)
+    return smooth
 
 
 # -- the filter ---------------------------------------------------------------------------------
@@ -191,7 +192,8 @@ def local_laplacian(
         Detail, contrast and threshold.
     samples
         How many values the picture is bent about, evenly from its darkest to its brightest; by
-        default the multiples of σ that its values lie between, the same in every part of a frame.
+        default multiples of a share of σ that its values lie between, the same in every part of a
+        frame.
     levels
         Depth of the pyramids; as deep as they can be by default.
     coarsest
@@ -275,7 +277,8 @@ def _sampled(
     """Return the values to bend about, and their distance."""
     low, high = float(plane.min()), float(plane.max())
     if samples is None:
-        spacing = _SPACING * settings.threshold
+        share = _SPACING if settings.detail == 0 else _FINE_SPACING
+        spacing = max(share * settings.threshold, _LEAST_SPACING)
         first, last = floor(low / spacing), ceil(high / spacing)
         return [number * spacing for number in range(first, last + 1)], spacing
     if samples < 2 or low == high:

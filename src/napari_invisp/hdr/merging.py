@@ -3,9 +3,9 @@
 Each frame is developed to white-balanced camera RGB, moved onto the reference, and divided by its
 exposure. At each pixel and channel the frames are averaged by the inverse of the variance that
 sensor noise gives them (Debevec and Malik, 1997, with the weights of Granados et al., 2010):
-w = v·t²/(a·x + b) for exposure t, sample x and :class:`~napari_invisp.hdr.noise.Noise` a, b; v falls
-smoothly to 0 where the sensor saturates. What is saturated in all frames is reconstructed as in a
-single one.
+w = v·t²/(a·x + b) for exposure t, sample x and :class:`~napari_invisp.hdr.noise.Noise` a, b. Toward
+saturation of the sensor, v falls smoothly to 0. What is saturated in all frames is reconstructed as
+in a single one.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class Merged:
     linear
         ``(H, W, 3)`` float32 linear sRGB, in the sensor's orientation; 1 is the white of the
         reference frame.
-    record
-        The reference frame: the one of middle exposure.
+    reference, record
+        Number and record of the reference frame: the one of middle exposure.
     exposures
         Of each frame, in EV against the reference, from EXIF.
     measured
@@ -63,6 +63,7 @@ class Merged:
     """
 
     linear: Light
+    reference: int
     record: RawRecord
     exposures: tuple[float, ...]
     measured: tuple[float | None, ...]
@@ -135,11 +136,12 @@ def merge(
     report(step, cancelled, total, total)
     return Merged(
         linear=light,
+        reference=reference,
         record=records[reference],
         exposures=exposures,
         measured=tuple(frame.measured for frame in frames),
         shifts=tuple(frame.shift for frame in frames),
-        shares=tuple(np.diff(sums, prepend=0.0) / sums[-1]),
+        shares=tuple((np.diff(sums, prepend=0.0) / sums[-1]).tolist()),
         notes=tuple(notes),
     )
 
@@ -234,7 +236,7 @@ def _weight(
     smooth = cv2.blur(light, (side, side))
     variance = smooth / gains * np.float32(frame.noise.gain) + np.float32(frame.noise.floor)
     reached = cv2.dilate((light / ends).max(axis=2), np.ones((side, side), np.uint8))
-    sound = 1 - smooth_step(reached, _FULL, _NONE)
+    sound = 1 - smooth_step(np.asarray(reached, np.float32), _FULL, _NONE)
     if frame.shortest:
         sound = np.maximum(sound, np.float32(_LAST_RESORT))
     weight: Light = np.float32(frame.time**2) * sound[..., None] / variance

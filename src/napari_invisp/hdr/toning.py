@@ -47,6 +47,8 @@ _BRIGHTEST = 0.005
 _HIGHEST_LIFT = 3.0
 # Of the way from grey to the border of what can be shown: where colours begin to be held back.
 _HELD = np.float32(0.9)
+# How much of what is too bright in one channel is made up for by brightness, the rest by colour.
+_DIMMED = np.float32(0.5)
 # Rows whose colours are worked on at a time.
 _BAND = 128
 _TINY = np.float32(1e-6)
@@ -84,7 +86,8 @@ def anchor_of(linear_thumbnail: Light) -> Anchor:
     factor = _ANCHOR_SIDE / max(height, width)
     if factor < 1:
         size = max(1, round(width * factor)), max(1, round(height * factor))
-        luminance = cv2.resize(luminance, size, interpolation=cv2.INTER_AREA)
+        smaller = cv2.resize(luminance, size, interpolation=cv2.INTER_AREA)
+        luminance = np.asarray(smaller, np.float32)
     return Anchor(luminance)
 
 
@@ -173,7 +176,8 @@ def _globally(
     report(step, cancelled, 0, 1)
     curve = global_curve(np.exp2(_log(anchor.luminance, settings.exposure)), settings)
     # They adapt to any exposure, so it counts afterwards.
-    tones = np.minimum(curve(plane) + np.float32(settings.exposure), np.float32(0))
+    tones = curve(plane) + np.float32(settings.exposure)
+    np.minimum(tones, 0, out=tones)
     report(step, cancelled, 1, 1)
     return tones
 
@@ -272,7 +276,7 @@ def _put_colours(
 ) -> None:
     """Multiply by the gain, and bring colours into [0, 1] towards the grey of their luminance."""
     grey = np.minimum(luminance * gain, 1)
-    channels = list(cv2.split(linear))
+    channels = [np.asarray(channel, np.float32) for channel in cv2.split(linear)]
     for channel in channels:
         channel *= gain
         channel -= grey
@@ -280,6 +284,11 @@ def _put_colours(
     high, low = np.maximum(channels[0], channels[1]), np.minimum(channels[0], channels[1])
     np.maximum(high, channels[2], out=high)
     np.minimum(low, channels[2], out=low)
+    # Bright colours give way in brightness as much as in colour: a red lamp is not white.
+    brightest = np.maximum(grey + high, 1)
+    dimmed = _DIMMED / brightest + (1 - _DIMMED)
+    for plane in (grey, high, low, *channels):
+        plane *= dimmed
     # How far the colour is on the way from grey to the border.
     high /= np.maximum(1 - grey, _TINY)
     low /= -np.maximum(grey, _TINY)
@@ -291,4 +300,4 @@ def _put_colours(
         channel *= held
         channel += grey
         np.clip(channel, 0, 1, out=channel)
-    cv2.merge(channels, dst=shown)
+    shown[...] = cv2.merge(channels)
