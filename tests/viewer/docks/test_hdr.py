@@ -83,7 +83,7 @@ def test_preview_shows_what_the_controls_say(
     finish()
     layer = viewer.layers[-1]
     assert layer.name == "scene tone-mapped"
-    assert (facts_of(layer)[KIND], facts_of(layer)[LOOK]) == (Kind.TONED, ToneSettings())
+    assert (facts_of(layer)[KIND], facts_of(layer)[LOOK]) == (Kind.TONE_MAPPED, ToneSettings())
     light = linear_srgb_hdr(record)
     np.testing.assert_array_equal(layer.data[0], expected(light, ToneSettings()))
     for name, value in (("contrast", 0.3), ("operator", "Drago"), ("highlights", "clip")):

@@ -21,6 +21,7 @@ from records import make_smooth_record
 from result_layers import add_raw, add_results
 
 from napari_invisp.hdr.highlights import linear_srgb_hdr
+from napari_invisp.inspection.provenance import recall
 from napari_invisp.linear import codes_from_linear, encoded, linear_from_codes
 from napari_invisp.pictures import upright
 from napari_invisp.retouching.filters import retouched
@@ -473,6 +474,9 @@ def test_the_whole_result_is_saved(
         qtbot.waitUntil(lambda path=path: f"info: saved {path}" in said, timeout=LONG)
     codes = tifffile.imread(tmp_path / "x.tif")
     np.testing.assert_array_equal(codes, np.rint(encoded(light) * 65535).astype(np.uint16))
+    told = recall(tmp_path / "x.tif")
+    assert told is not None
+    assert (told.kind, told.figures["exposure"]) == ("retouched", 0.5)
     with Picture.open(tmp_path / "x.jpg") as picture:
         assert picture.info["icc_profile"]
         pixels = np.asarray(picture).astype(int)

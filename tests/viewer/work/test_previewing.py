@@ -205,7 +205,7 @@ def test_the_layer_knows_what_it_is() -> None:
     assert data[0] is sheet.painting.levels[0]
     facts = arguments["metadata"][METADATA_KEY]
     assert facts == {
-        KIND: Kind.TONED,
+        KIND: Kind.TONE_MAPPED,
         MADE_OF: ("key",),
         LOOK: ToneSettings(),
         RECORD: RECORD_OF,

@@ -457,7 +457,7 @@ class PreviewDock(Dock):
         name = f"{sheet.source.name} {self.look.kind}"
         path, _ = ask("Save", self._viewer, source, name, {file.filter: file.suffix})
         if path is not None:
-            run(path, partial(write_look, sheet=sheet, settings=self.settings(), file=file))
+            run(path, partial(write_look, sheet=sheet, settings=self.settings()))
 
     # -- looks ---------------------------------------------------------------------------------
 

@@ -88,7 +88,7 @@ class Kind(StrEnum):
     MARKS = "off by more"
     CLIPPING = "clipping"
     RETOUCHED = "retouched"
-    TONED = "tone-mapped"
+    TONE_MAPPED = "tone-mapped"
     MERGED = "merged HDR"
 
 
@@ -97,7 +97,7 @@ MOSAICS = (Kind.MOSAIC, Kind.RECOVERED_MOSAIC, Kind.APPROXIMATE_MOSAIC)
 #: Kinds that are the bilinear visualization of their record.
 RAW_PICTURES = (Kind.RAW, Kind.RECOVERED, Kind.APPROXIMATE)
 #: Kinds that are 8-bit sRGB, made of linear light.
-LOOKS = (Kind.RETOUCHED, Kind.TONED)
+LOOKS = (Kind.RETOUCHED, Kind.TONE_MAPPED)
 #: Kinds that show a guess.
 GUESSES = (Kind.APPROXIMATE_MOSAIC, Kind.APPROXIMATE)
 

@@ -15,6 +15,7 @@ from napari_invisp.viewer.layers import (
     HEADROOM,
     KEPT,
     KIND,
+    LOOK,
     METADATA_KEY,
     MODEL,
     ORIGINAL,
@@ -58,7 +59,7 @@ def provenance_of(facts: Mapping[str, Any], others: Iterable[Mapping[str, Any]] 
         camera=record.camera or None,
         taken=record.capture.taken,
         **{name: facts.get(name) for name in _SETTINGS},
-        figures=plain_figures(figures),
+        figures=plain_figures(figures) | plain_settings(facts.get(LOOK)),
     )
 
 
@@ -148,3 +149,9 @@ def plain_figures(figures: Any) -> dict[str, Figure]:
         return {}
     named |= named.pop("raw", None) or {}
     return {n: value for n, value in named.items() if value is not None and n not in _SETTINGS}
+
+
+def plain_settings(settings: Any) -> dict[str, Figure]:
+    """Return the settings that a picture was made by, by name; curves and orders are left out."""
+    named = asdict(settings) if is_dataclass(settings) and not isinstance(settings, type) else {}
+    return {name: value for name, value in named.items() if not isinstance(value, tuple)}

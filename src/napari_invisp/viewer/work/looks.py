@@ -106,7 +106,7 @@ class Retouching:
 class ToneMapping:
     """Tone mapping: what lies around a pixel, and the whole frame, have a say."""
 
-    kind: ClassVar[Kind] = Kind.TONED
+    kind: ClassVar[Kind] = Kind.TONE_MAPPED
     margin: ClassVar[int] = 32
     most: ClassVar[int] = 1_100_000
 
