@@ -186,6 +186,7 @@ def test_selected_layers_are_merged_and_shown(
     assert (layer.dtype, layer.contrast_limits) == (np.float32, [0.0, 1.0])
     assert facts_of(layer)[RECORD] is raw_of(layer) is bracket[0]
     assert widget.source is layer
+    assert not any(picture.visible for picture in pictures)
     result = viewer.layers["frame0 merged HDR tone-mapped"]
     np.testing.assert_array_equal(result.data[0], expected(made.linear, ToneSettings()))
     # What the brightest frame has cut off is there.

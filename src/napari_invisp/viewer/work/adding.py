@@ -165,13 +165,14 @@ class Adder:
         return _BREATH_MS
 
     def _hide_beneath(self, top: Layer) -> None:
-        """Hide the other layers of a RAW: to draw them costs time, and nobody sees them.
+        """Hide the other layers of a RAW, and what a layer was made of.
 
-        Of what belongs to no RAW, only what the layer is made of is hidden.
+        To draw them costs time, and nobody sees them.
         """
         raw, made_of = raw_of(top), facts_of(top).get(MADE_OF, ())
         for layer in list(self._viewer.layers):
-            beneath = raw_of(layer) is raw if raw is not None else str(layer.unique_id) in made_of
+            same = raw is not None and raw_of(layer) is raw
+            beneath = same or str(layer.unique_id) in made_of
             if layer is not top and beneath and KEPT not in facts_of(layer):
                 layer.visible = False
 
