@@ -335,7 +335,7 @@ class PreviewDock(Dock):
     def _reveal(self) -> None:
         """Let the result be seen, if it was hidden meanwhile."""
         result = self.result
-        if result is not None:
+        if result is not None and not result.visible:  # to say so again would draw it again
             result.visible = True
 
     def _on_moved(self, _: Any = None) -> None:
