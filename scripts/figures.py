@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import re
 import sys
 from abc import ABC, abstractmethod
@@ -20,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from napari_invisp import cli
+from napari_invisp.evaluation.compression import LOSSY_DNG, CompressionMean, CompressionRow
 from napari_invisp.evaluation.plots import draw
-from napari_invisp.evaluation.rows import Mean, Row, means, rows_from
+from napari_invisp.evaluation.rows import Mean, Row, means, read_rows, rows_from
 from napari_invisp.evaluation.tables import markdown_lines, markdown_table
 from napari_invisp.files import write_bytes_atomic
 
@@ -35,6 +37,8 @@ RECIPES = {
     "headroom": "--models physics universal --headroom 0 0.125 0.25 0.375 0.5 0.625 0.75 0.875 1 "
     "--yardstick",
     "rate": "--models physics universal --quality 60 75 85 90 95 98 --yardstick",
+    "compression": "--compression --quality 75 90 95",
+    "compression-headroom": "--compression --quality 75 90 95 --headroom 1",
 }
 
 #: Rows of the paper's Table 1, by what `row_of_table_1` calls them; ours last.
@@ -210,6 +214,21 @@ class Waits(Figure):
         return f"{note}\n\n{markdown_lines(lines)}"
 
 
+class Gains(Figure):
+    """What the parts of side information gain, a row a variant."""
+
+    def filled(self, document: Path) -> str:
+        """Return a table."""
+        result = read(self.result)
+        lines = [["variant", "RAW PSNR", "gain"], ["---", "---:", "---:"]]
+        for row in result["rows"]:
+            lines.append([row["variant"], f"{row['raw_psnr']:.2f}", f"{row['gain']:+.2f}"])
+        note = (
+            f"{result['file']}, quality 90, 4:2:2, {result['bytes']:,} bytes of side information."
+        )
+        return f"{note}\n\n{markdown_lines(lines)}"
+
+
 class SameBudget(Figure):
     """Models that were trained equally long, file by file, with their times."""
 
@@ -254,6 +273,38 @@ class Speed(Figure):
         return f"{note}\n\n{_side_by_side(cells, ('file',), columns)}"
 
 
+class BytesByFiles(Figure):
+    """A line a way to keep RAW, a column a file."""
+
+    def filled(self, document: Path) -> str:
+        """Return a table."""
+        rows = compression_rows(self.result)
+        averages = [mean for mean in means(rows) if isinstance(mean, CompressionMean)]
+        files = list(dict.fromkeys(row.file for row in rows))
+        cells: Cells = {}
+        for name, each in [*((row.file, row) for row in rows), *(("mean", m) for m in averages)]:
+            cells.setdefault((each.kind, each.setting), {})[name] = _size_cell(each)
+        note = (
+            "Bits a pixel / compression ratio / **RAW PSNR**, which is left out where every sample "
+            "was found to be kept; [JPEG quality of a lossy DNG]."
+        )
+        return f"{note}\n\n{_side_by_side(cells, ('kept as', 'setting'), [*files, 'mean'])}"
+
+
+def _size_cell(each: CompressionRow | CompressionMean) -> str:
+    figures = f"{each.bpp:.2f} / {each.compression_ratio:.2f}"
+    if math.isfinite(each.raw_psnr):
+        figures += f" / **{each.raw_psnr:.2f}**"
+    if isinstance(each, CompressionRow) and each.kind == LOSSY_DNG:
+        figures += f" [{each.quality}]"
+    return figures
+
+
+def compression_rows(result: str) -> list[CompressionRow]:
+    """Return the rows of a result that `--compression` measured."""
+    return read_rows(read(result), CompressionRow, "table of bytes")
+
+
 def row_of_table_1(model: dict[str, Any]) -> str:
     """Tell which row a model belongs to; variants of the paper's network differ in training."""
     settings = model["card"].get("settings")
@@ -294,8 +345,19 @@ class Plot(Figure):
 
     def draw(self) -> None:
         """Make the plot."""
-        data = draw(rows_from(read(self.result)), ".svg", self.source)
-        write_bytes_atomic(self.image, data)
+        write_bytes_atomic(self.image, draw(self.rows(), ".svg", self.source))
+
+    def rows(self) -> list[Row] | list[CompressionRow]:
+        """Return what is plotted."""
+        return rows_from(read(self.result))
+
+
+class BytesPlot(Plot):
+    """The plot of a table of bytes."""
+
+    def rows(self) -> list[Row] | list[CompressionRow]:
+        """Return what is plotted."""
+        return compression_rows(self.result)
 
 
 #: What can be shown, by the names of the blocks.
@@ -309,6 +371,16 @@ FIGURES: dict[str, Figure] = {
     "parts": PartByPart("parts"),
     "speed": Speed("speed"),
     "inspector": Waits("inspector"),
+    "side-information": Gains("side-information"),
+    "compression": BytesByFiles("compression"),
+    "compression-headroom": BytesByFiles("compression-headroom"),
+    "compression-plot": BytesPlot(
+        "compression", "RAW PSNR against bits a pixel of the ways to keep RAW, for each file"
+    ),
+    "compression-headroom-plot": BytesPlot(
+        "compression-headroom",
+        "RAW PSNR against bits a pixel of the ways to keep RAW, with all headroom, for each file",
+    ),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from size_rows import sized
 from table_rows import made
 
 from napari_invisp.cli.parser import build_parser
@@ -194,6 +196,31 @@ def test_times_stand_beside_libraws(project: Path, figures: ModuleType) -> None:
         "| --- | ---: | ---: | ---: | ---: |",
         "| a.dng | 12.0 | 1.25 s | 4.0 × (1/80) | 6.0 × |",
     ]
+
+
+def test_ways_to_keep_raw_stand_below_each_other(project: Path, figures: ModuleType) -> None:
+    rows = [
+        sized(kind, bpp, psnr, file=file, setting=setting, quality=quality)
+        for file, factor in (("a.dng", 1), ("b.dng", 2))
+        for kind, setting, bpp, psnr, quality in (
+            ("lossless DNG", "", 6.0 * factor, math.inf, None),
+            ("lossy DNG", "bytes of quality 90", 1.5 * factor, 44.0 + factor, 91 + factor),
+        )
+    ]
+    measured(project, "compression", rows, {})
+    note, _, *lines = show(project, figures, "compression").splitlines()
+    assert note.startswith("Bits a pixel / compression ratio / **RAW PSNR**")
+    assert lines == [
+        "| kept as | setting | a.dng | b.dng | mean |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        "| lossless DNG |  | 6.00 / 2.00 | 12.00 / 1.00 | 9.00 / 1.50 |",
+        "| lossy DNG | bytes of quality 90 | 1.50 / 8.00 / **45.00** [92] "
+        "| 3.00 / 4.00 / **46.00** [93] | 2.25 / 6.00 / **45.50** |",
+    ]
+    text = show(project, figures, "compression-plot")
+    assert text.endswith("](images/compression.svg)\n")
+    drawn = figures.FIGURES["compression-plot"].image.read_text()
+    assert figures.FIGURES["compression-plot"].source in drawn
 
 
 def test_measuring_is_evaluating_by_the_recipe(

@@ -22,8 +22,15 @@ from napari_invisp.metrics import bits_per_pixel, compression_ratio, raw_psnr
 from napari_invisp.outputs import check_target
 from napari_invisp.pipeline import Pipeline, asks_for_checkpoint
 from napari_invisp.sensor.dng import encode_dng
+from napari_invisp.sensor.libraw import read_file
+from napari_invisp.sensor.original import Original
 from napari_invisp.sensor.reading import is_raw_name, read_raw
-from napari_invisp.settings import BatchSettings, ComputeSettings, RenderSettings
+from napari_invisp.settings import (
+    ArchiveSettings,
+    BatchSettings,
+    ComputeSettings,
+    RenderSettings,
+)
 from napari_invisp.tiling import CancelCheck, Progress, Watcher
 from napari_invisp.zoo import checkpoint_of
 
@@ -46,6 +53,8 @@ class Renderer:
         Compare each rendering with LibRaw's, which takes longer than rendering does.
     measure
         Recover the RAW from each JPEG and compare it with the original; adds ``raw_psnr``.
+    archive
+        What the JPEG files carry besides.
     """
 
     def __init__(
@@ -56,7 +65,9 @@ class Renderer:
         *,
         metrics: bool = False,
         measure: bool = False,
+        archive: ArchiveSettings | None = None,
     ) -> None:
+        self._archive = archive or ArchiveSettings()
         self._warnings: list[str] = []
         self._pipeline = Pipeline(
             settings, progress=progress, cancelled=cancelled, notify=self._warnings.append
@@ -73,7 +84,8 @@ class Renderer:
         started_rendering = time.perf_counter()
         rendering = self._pipeline.render(record)
         seconds_render = time.perf_counter() - started_rendering
-        jpeg = self._pipeline.encode(rendering)
+        original = Original.of(read_file(source)) if self._archive.exact else None
+        jpeg = self._pipeline.encode(rendering, archive=self._archive, original=original)
         seconds = time.perf_counter() - start
 
         settings = rendering.settings
@@ -103,6 +115,8 @@ class Renderer:
             "headroom": settings.headroom,
             "quality": settings.quality,
             "subsampling": settings.subsampling,
+            "side_info": 0 if self._archive.exact else self._archive.side_info,
+            "exact": self._archive.exact,
             "raw_bytes": source.stat().st_size,
             "jpeg_bytes": len(jpeg),
             "bpp": bits_per_pixel(len(jpeg), record),
@@ -153,7 +167,11 @@ class Recoverer:
         seconds_recover = time.perf_counter() - started_recovering
         record = recovery.record
         self._watcher.step("saving", 0, 1)
-        dng = encode_dng(record, private=of_recovery(recovery, source).to_private())
+        dng = encode_dng(
+            record,
+            private=of_recovery(recovery, source).to_private(),
+            original=recovery.original,
+        )
         write_bytes_atomic(target, dng)
         seconds = time.perf_counter() - start
         return {
@@ -166,6 +184,8 @@ class Recoverer:
             "height": record.height,
             "bit_depth": record.bit_depth,
             **{name: recovery.render.get(name) for name in ("headroom", "quality", "subsampling")},
+            "side_info": recovery.side_info,
+            "exact": recovery.exact,
             "jpeg_bytes": len(jpeg),
             "bpp": bits_per_pixel(len(jpeg), record),
             "compression_ratio": compression_ratio(len(jpeg), record),
@@ -280,7 +300,9 @@ def perform(
     try:
         if task.job is Job.RENDER:
             ending = ".jpg"
-            work = Renderer(settings, progress, cancelled, measure=settings.measure)
+            work = Renderer(
+                settings, progress, cancelled, measure=settings.measure, archive=settings
+            )
         else:
             ending = "-recovered.dng"  # the original may stand beside it
             weights = checkpoint_of(settings.model) if _asks_for_checkpoint(source) else None

@@ -31,6 +31,10 @@ class OutputError(InvispError):
     """A result cannot be written where it was asked for."""
 
 
+class ArchiveError(InvispError):
+    """A RAW did not come back from the JPEG that was to hold it bit by bit."""
+
+
 class Cancelled(Exception):  # noqa: N818 - an event, not an error
     """The caller asked to stop; nothing was written."""
 

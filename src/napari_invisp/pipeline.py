@@ -12,26 +12,37 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from napari_invisp.archive import correction, exact
 from napari_invisp.conversion import as_seen_by
 from napari_invisp.development import Demosaiced, recovered
 from napari_invisp.devices import choose_device
-from napari_invisp.errors import CapsuleError, CheckpointError, RawFileError
+from napari_invisp.errors import ArchiveError, CapsuleError, CheckpointError, RawFileError
 from napari_invisp.flow.base import InvertibleISP
 from napari_invisp.flow.checkpoints import weights_hash
 from napari_invisp.flow.coded import Coded
 from napari_invisp.jpeg.capsule import Capsule, check_coding, embed, from_jpeg
-from napari_invisp.jpeg.codec import JpegImage, decode_jpeg, encode_jpeg, srgb_profile
+from napari_invisp.jpeg.codec import (
+    JpegImage,
+    decode_components,
+    decode_jpeg,
+    encode_jpeg,
+    srgb_profile,
+)
 from napari_invisp.jpeg.exact import windows_of
 from napari_invisp.jpeg.exif import build_exif
 from napari_invisp.jpeg.tables import nearest_quality
+from napari_invisp.sensor.original import Original
 from napari_invisp.sensor.record import RawRecord
-from napari_invisp.settings import ComputeSettings, RenderSettings
+from napari_invisp.settings import ArchiveSettings, ComputeSettings, RenderSettings
 from napari_invisp.tiling import CancelCheck, Focus, Progress, Tile, Watcher, tiles
 from napari_invisp.trial import attempt
 from napari_invisp.zoo import MODELS, load_model
 
 #: Called with the stage, a tile and its pixels as soon as they are there, from any thread.
 Arrived = Callable[[str, Tile, NDArray[Any]], None]
+
+#: What a capsule calls the tags of the original file.
+ORIGINAL_SECTION = "original"
 
 #: Stages of :meth:`Pipeline.render` and :meth:`Pipeline.recover` that work in tiles.
 RENDERING, RECOVERING = "rendering", "recovering"
@@ -83,6 +94,8 @@ class Unpacked:
         How the JPEG was rendered, as far as its capsule says: quality, subsampling, headroom.
     warnings
         Sentences that the user should read, such as that the JPEG was saved again.
+    sections
+        What its capsule holds beside the facts, and can be used.
     """
 
     data: bytes
@@ -91,6 +104,7 @@ class Unpacked:
     network: InvertibleISP
     render: dict[str, Any]
     warnings: list[str] = field(default_factory=list)
+    sections: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +127,12 @@ class Recovery:
         Where it ran.
     warnings
         Sentences that the user should read, such as that the JPEG was saved again.
+    exact
+        Whether each sample is the original's, from an exact archive.
+    side_info
+        Bytes of side information that were applied.
+    original
+        Tags of the original file, where the JPEG is an exact archive.
     """
 
     record: RawRecord
@@ -122,6 +142,9 @@ class Recovery:
     render: dict[str, Any]
     device: str
     warnings: list[str] = field(default_factory=list)
+    exact: bool = False
+    side_info: int = 0
+    original: Original | None = None
 
 
 class Pipeline:
@@ -215,6 +238,8 @@ class Pipeline:
         rendering: Rendering,
         quality: int | None = None,
         subsampling: str | None = None,
+        archive: ArchiveSettings | None = None,
+        original: Original | None = None,
     ) -> bytes:
         """Write a rendering as a JPEG that its RAW can be recovered from.
 
@@ -224,11 +249,20 @@ class Pipeline:
             From :meth:`render`.
         quality, subsampling
             Other than those of the settings.
+        archive
+            What the JPEG carries besides; nothing by default.
+        original
+            Tags of the RAW's file, for an exact archive.
 
         Returns
         -------
         bytes
             An ordinary JPEG file: upright by its EXIF, with an sRGB profile and a capsule.
+
+        Raises
+        ------
+        ArchiveError
+            An exact archive was asked for, and the RAW did not come back from it.
         """
         record, settings = rendering.record, rendering.settings
         quality = settings.quality if quality is None else quality
@@ -255,9 +289,56 @@ class Pipeline:
                 "gain": float(1 / record.balance.min()),
             },
         }
-        data = embed(plain, Capsule(header))
         self._watcher.step("encoding", 1, 1)
+        archive = archive or ArchiveSettings()
+        if archive.exact:
+            return self._exact(plain, header, record, original)
+        if archive.side_info:
+            section = self._side_info(plain, record, model, rendering, archive.side_info)
+            return embed(plain, Capsule(header, {correction.SECTION: section} if section else {}))
+        return embed(plain, Capsule(header))
+
+    def _exact(
+        self, plain: bytes, header: dict[str, Any], record: RawRecord, original: Original | None
+    ) -> bytes:
+        """Add an exact archive to a JPEG, and see that the RAW comes back from it."""
+        self._watcher.step("archiving", 0, 2)
+        sections = {exact.SECTION: exact.pack(record, decode_jpeg(plain).rgb)}
+        if original is not None:
+            sections[ORIGINAL_SECTION] = exact.pack_original(original)
+        data = embed(plain, Capsule(header, sections))
+        self._watcher.step("archiving", 1, 2)
+        kept = from_jpeg(data).sections
+        mosaic = exact.unpack(kept[exact.SECTION], decode_jpeg(data).rgb)
+        came_back = np.array_equal(mosaic, record.mosaic)
+        if original is not None:
+            came_back &= exact.unpack_original(kept[ORIGINAL_SECTION]) == original
+        if not came_back:
+            raise ArchiveError("the RAW did not come back from its archive; nothing was written")
+        self._watcher.step("archiving", 2, 2)
         return data
+
+    def _side_info(
+        self,
+        plain: bytes,
+        record: RawRecord,
+        model: InvertibleISP,
+        rendering: Rendering,
+        size: int,
+    ) -> bytes:
+        """Make side information: recover the RAW as a reader will, and see what is missing."""
+        jpeg = decode_jpeg(plain)
+        components = decode_components(plain)
+        assert components is not None  # what is written here is YCbCr
+        recovered = self._recovered(
+            Unpacked(plain, record, jpeg, model, {}), rendering.settings, lambda *args: None
+        )
+        self._watcher.step("making side information", 0, 1)
+        section = correction.pack(
+            record, record.replace(mosaic=recovered), components[..., 0], size
+        )
+        self._watcher.step("making side information", 1, 1)
+        return section
 
     def tried(self, rendering: Rendering, quality: int, subsampling: str) -> InvertibleISP:
         """Return the model of a rendering as it stands for one JPEG of it."""
@@ -314,6 +395,9 @@ class Pipeline:
         resaved = check_coding(capsule, data, name)
         jpeg = decode_jpeg(data, name)
         warnings = [str(resaved)] if resaved is not None else []
+        sections = capsule.sections if resaved is None else {}
+        if len(sections) < len(capsule.sections):
+            warnings.append("what it carried to bring back more of the RAW fits no longer")
         header: Mapping[str, Any] = capsule.header
         try:
             network = self._model_of(header["model"], name, model)
@@ -328,13 +412,51 @@ class Pipeline:
         for sentence in warnings:
             self._notify(sentence)
         self._watcher.step("decoding", 1, 1)
-        return Unpacked(data, record, jpeg, network, render, warnings)
+        return Unpacked(data, record, jpeg, network, render, warnings, sections)
 
     def recover_unpacked(
         self, unpacked: Unpacked, settings: ComputeSettings | None = None
     ) -> Recovery:
         """Recover the RAW: the second half of :meth:`recover`."""
         settings = settings or self.settings
+        record, jpeg, sections = unpacked.record, unpacked.jpeg, unpacked.sections
+        archived = exact.SECTION in sections
+        side_info = b"" if archived else sections.get(correction.SECTION, b"")
+        original = None
+        if archived:
+            self._watcher.step("unpacking the archive", 0, 1)
+            mosaic = exact.unpack(sections[exact.SECTION], jpeg.rgb)
+            if ORIGINAL_SECTION in sections:
+                original = exact.unpack_original(sections[ORIGINAL_SECTION])
+            self._watcher.step("unpacking the archive", 1, 1)
+        else:
+            mosaic = self._recovered(unpacked, settings, self._arrived)
+        if side_info:
+            self._watcher.step("applying side information", 0, 1)
+            components = decode_components(unpacked.data)
+            luma = jpeg.rgb[..., 1] if components is None else components[..., 0]
+            mosaic = correction.corrected(side_info, record.replace(mosaic=mosaic), luma)
+            self._watcher.step("applying side information", 1, 1)
+        if archived or side_info:
+            frame = slice(0, record.height), slice(0, record.width)
+            self._arrived(RECOVERING, Tile(*frame, *frame), mosaic)
+        return Recovery(
+            record=record.replace(mosaic=mosaic),
+            jpeg=jpeg,
+            model=unpacked.network.name,
+            network=unpacked.network,
+            render=unpacked.render,
+            device=self.device(settings).type,
+            warnings=unpacked.warnings,
+            exact=archived,
+            side_info=len(side_info),
+            original=original,
+        )
+
+    def _recovered(
+        self, unpacked: Unpacked, settings: ComputeSettings, arrived: Arrived
+    ) -> NDArray[np.uint16]:
+        """Run the network backwards."""
         device = self.device(settings)
         network, record, jpeg = unpacked.network.to(device), unpacked.record, unpacked.jpeg
         seen = as_seen_by(record, network.profile)
@@ -346,20 +468,12 @@ class Pipeline:
             window = decoded(tile.outer_rows, tile.outer_columns, device)
             pixels = recovered(network, window, coded, tile, seen)
             mosaic[tile.rows, tile.columns] = pixels
-            self._arrived(RECOVERING, tile, pixels)
+            arrived(RECOVERING, tile, pixels)
 
         self._through(
             RECOVERING, record, network, network.recovery_halo, device, settings, recover_tile
         )
-        return Recovery(
-            record=record.replace(mosaic=mosaic),
-            jpeg=jpeg,
-            model=network.name,
-            network=network,
-            render=unpacked.render,
-            device=device.type,
-            warnings=unpacked.warnings,
-        )
+        return mosaic
 
     # -- parts --------------------------------------------------------------------------------
 

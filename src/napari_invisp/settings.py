@@ -143,6 +143,37 @@ class RenderSettings(ComputeSettings):
 
 
 @dataclass(frozen=True)
+class ArchiveSettings(Settings):
+    """What a JPEG carries beside the picture, so that more of its RAW comes back.
+
+    Raises
+    ------
+    SettingsError
+        A value is out of its range.
+    """
+
+    side_info: int = parameter(
+        0,
+        "Side information, bytes",
+        "bytes that the JPEG may grow by to correct the recovered RAW where it errs most; 4096 "
+        "help already, 65536 help much",
+        minimum=0,
+        maximum=10**8,
+    )
+    exact: bool = parameter(
+        False,
+        "Exact archive",
+        "the JPEG also carries what is missing to the very RAW, each sample, and the tags of its "
+        "file; takes some megabytes",
+    )
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is anything to carry."""
+        return self.exact or self.side_info > 0
+
+
+@dataclass(frozen=True)
 class ErrorMapSettings(Settings):
     """How an error map is measured and coloured.
 
@@ -210,7 +241,7 @@ class ErrorMapSettings(Settings):
 
 
 @dataclass(frozen=True)
-class BatchSettings(RenderSettings):
+class BatchSettings(ArchiveSettings, RenderSettings):
     """How a queue of files is worked through.
 
     Raises

@@ -74,3 +74,43 @@ def test_a_set_without_held_out_pictures_is_refused(folder: Path, run: Run) -> N
     write_set(folder / "set", "raw", {}, {"b": "train"})
     refused(run, folder, "no pictures that were held out", "evaluate", "--protocol", "paper", "set",
             "-o", "t.json")  # fmt: skip
+
+
+def test_compression_measures_bytes(folder: Path, facts: Facts, run: Run) -> None:
+    options = ("--models", "physics", "--quality", 75, 90, "--compression", "--plot", "t.svg")
+    result = facts("evaluate", "photo.dng", *options, "-o", "t.json")
+    kinds = [row["kind"] for row in result["rows"]]
+    assert kinds == [
+        "camera's own file",
+        "lossless DNG",
+        "lossless JPEG XL of the CFA planes",
+        *["JPEG with capsule"] * 2,
+        *["lossy DNG"] * 2,
+    ]
+    camera, *lossless = result["rows"][:3]
+    assert camera["bytes"] == (folder / "photo.dng").stat().st_size
+    assert [row["raw_psnr"] for row in (camera, *lossless)] == [None] * 3
+    assert all(row["raw_psnr"] > 30 for row in result["rows"][3:])
+    assert "lossless DNG" in (folder / "t.svg").read_text()
+    written = strict((folder / "t.json").read_text())
+    assert list(written["models"]) == ["physics"]
+    assert all(result[name] == values for name, values in written.items())
+
+    status, out, err = run("evaluate", "photo.dng", *options, "-o", "t.md")
+    assert (status, err) == (0, "")
+    assert "lossless DNG, 1 file: " in out
+    assert "every sample kept" in out
+    assert "JPEG with capsule, quality 90, 4:2:2, headroom 0.5, 1 file: " in out
+
+
+def test_compression_refuses_what_it_does_not_compare(folder: Path, run: Run) -> None:
+    command = ("evaluate", "photo.dng", "-o", "t.json", "--compression")
+    for several in (
+        ("--models", "physics", "universal"),
+        ("--headroom", 0, 1),
+        ("--subsampling", "4:2:0", "4:4:4"),
+    ):
+        refused(run, folder, "give one model, one headroom and one subsampling", *command, *several)
+    refused(run, folder, "leave --yardstick and --middle out", *command, "--yardstick")
+    refused(run, folder, "leave --yardstick and --middle out", *command, "--middle", 64)
+    refused(run, folder, "leave it out of the paper's protocol", *command, "--protocol", "paper")

@@ -10,10 +10,18 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
+from size_rows import sized
 from table_rows import made
 
 from napari_invisp.errors import OutputError, SettingsError
-from napari_invisp.evaluation.plots import draw, headroom_plot, plot_format, plot_kind, rate_plot
+from napari_invisp.evaluation.plots import (
+    compression_plot,
+    draw,
+    headroom_plot,
+    plot_format,
+    plot_kind,
+    rate_plot,
+)
 
 RATE = [
     made(
@@ -38,6 +46,17 @@ HEADROOM = [
     )
     for file in ("a.dng", "b.dng")
     for headroom in (1.0, 0.0, 0.5)
+]
+
+SIZES = [
+    sized(kind, bpp + (file == "b.dng"), psnr, file=file, setting=f"{bpp}")
+    for file in ("a.dng", "b.dng")
+    for kind, bpp, psnr in (
+        ("camera's own file", 8.0, math.inf),
+        ("JPEG", 2.0, 48.0),
+        ("JPEG", 1.0, 45.0),
+        ("lossy DNG", 1.5, 46.0),
+    )
 ]
 
 
@@ -96,6 +115,30 @@ def test_labels_do_not_overlap() -> None:
     assert sorted(text.get_text() for text in texts) == ["0", "0.5", "1"]
 
 
+def test_a_compression_plot_has_curves_and_marks() -> None:
+    figure = compression_plot(SIZES)
+    assert [axes.get_title() for axes in figure.axes] == ["a.dng", "b.dng"]
+    lines = lines_of(figure)
+    assert lines["JPEG"] == [(1, 45), (2, 48)]
+    assert lines["lossy DNG"] == [(1.5, 46)]
+    assert {x for x, _ in lines["camera's own file"]} == {8}
+    assert {x for x, _ in lines_of(figure, 1)["camera's own file"]} == {9}
+    (legend,) = figure.legends
+    names = [text.get_text() for text in legend.get_texts()]
+    assert sorted(names) == ["JPEG", "camera's own file", "lossy DNG"]
+    ticks = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert {"1", "2", "4", "8"} <= set(ticks)
+
+
+def test_compression_of_many_files_is_averaged() -> None:
+    rows = [
+        sized("JPEG", 1.0 + n, 40.0 + n, file=f"{n}.dng", setting="quality 90") for n in range(7)
+    ]
+    (axes,) = compression_plot(rows).axes
+    assert axes.get_title() == "mean of 7 files"
+    assert lines_of(compression_plot(rows))["JPEG"] == [(4, 43)]
+
+
 def test_the_plot_follows_what_varies() -> None:
     assert plot_kind([0.5], [75, 90], ["4:2:2"]) is rate_plot
     assert plot_kind([0.5], [90], ["4:2:2"]) is rate_plot
@@ -105,7 +148,7 @@ def test_the_plot_follows_what_varies() -> None:
             plot_kind([0, 1], *kinds)
 
 
-@pytest.mark.parametrize("rows", [RATE, HEADROOM], ids=["rate", "headroom"])
+@pytest.mark.parametrize("rows", [RATE, HEADROOM, SIZES], ids=["rate", "headroom", "sizes"])
 def test_the_same_rows_make_the_same_file(rows: list[object]) -> None:
     for suffix in (".svg", ".png"):
         first = draw(rows, suffix, "made of x.json")  # type: ignore[arg-type]

@@ -24,7 +24,7 @@ from napari_invisp.errors import (
     RawFileError,
 )
 from napari_invisp.outputs import check_target, plan_outputs
-from napari_invisp.settings import ComputeSettings, RenderSettings
+from napari_invisp.settings import ArchiveSettings, ComputeSettings, RenderSettings
 
 _Facts = dict[str, Any]
 
@@ -37,7 +37,8 @@ def render(arguments: Namespace) -> int:
     from napari_invisp.cli.progress import ProgressBar
 
     with ProgressBar() as bar:
-        job = Renderer(settings, bar, metrics=arguments.metrics)
+        archive = settings_from(arguments, ArchiveSettings)
+        job = Renderer(settings, bar, metrics=arguments.metrics, archive=archive)
         return _each(arguments, targets, job, bar, print_render, RawFileError)
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_invisp.cli.compressing import compression
 from napari_invisp.cli.options import settings_from
-from napari_invisp.cli.report import complain, print_json, print_mean
+from napari_invisp.cli.report import complain, print_compression, print_json, print_mean
 from napari_invisp.errors import RawFileError, SettingsError
 from napari_invisp.outputs import check_target
 from napari_invisp.settings import ComputeSettings
 
 if TYPE_CHECKING:
     from napari_invisp.cli.progress import ProgressBar
-    from napari_invisp.evaluation.rows import TableRow
+    from napari_invisp.evaluation.rows import FileRow
 
 _FRAMES, _PAPER = "frames", "paper"
 _SMALLEST = 64
@@ -42,6 +43,12 @@ def add_evaluate_options(parser: ArgumentParser) -> None:
         help="tell for each row what a lossy DNG of the same bytes keeps of the RAW",
     )
     parser.add_argument(
+        "--compression",
+        action="store_true",
+        help="measure bytes instead: of the camera's own file, lossless DNG and JPEG XL, our JPEG "
+        "at each quality, and lossy DNG of its bytes",
+    )
+    parser.add_argument(
         "--protocol",
         choices=(_FRAMES, _PAPER),
         default=_FRAMES,
@@ -63,8 +70,8 @@ def evaluate(arguments: Namespace) -> int:
         _check_plot(arguments)
     notes: list[str] = []
     errors: list[dict[str, str]] = []
-    rows: list[TableRow] = []
-    work = _paper if arguments.protocol == _PAPER else _frames
+    rows: list[FileRow] = []
+    work = _work_of(arguments)
     with ProgressBar() as bar:
         for name, found in work(arguments, bar, notes):
             try:
@@ -88,15 +95,24 @@ def evaluate(arguments: Namespace) -> int:
         report = {"output": str(output), "plot": drawn, **table}
         print_json(report | {"errors": errors, "warnings": warnings})
     else:
+        print_one = print_compression if arguments.compression else print_mean
         for mean in table["means"]:
-            print_mean(mean)
+            print_one(mean)
         print(f"table of {len(rows)} rows: {output}")
         if arguments.plot is not None:
             print(f"plot: {arguments.plot}")
     return 2 if errors else 0
 
 
-_Work = Iterator[tuple[str, "Iterator[TableRow]"]]
+_Work = Iterator[tuple[str, "Iterator[FileRow]"]]
+
+
+def _work_of(arguments: Namespace) -> Callable[[Namespace, ProgressBar, list[str]], _Work]:
+    if arguments.protocol == _FRAMES:
+        return compression if arguments.compression else _frames
+    if arguments.compression:
+        raise SettingsError("--compression is for RAW files; leave it out of the paper's protocol")
+    return _paper
 
 
 def _frames(arguments: Namespace, bar: ProgressBar, notes: list[str]) -> _Work:
@@ -165,7 +181,8 @@ def _check_plot(arguments: Namespace) -> None:
     from napari_invisp.evaluation.plots import plot_format, plot_kind
 
     plot_format(arguments.plot)
-    plot_kind(arguments.headroom, arguments.quality, arguments.subsampling)
+    if not arguments.compression:
+        plot_kind(arguments.headroom, arguments.quality, arguments.subsampling)
     check_target(arguments.plot, [*arguments.files, arguments.output])
 
 

@@ -14,6 +14,7 @@ from napari_invisp.cli.options import (
     add_command,
     add_compute_options,
     add_json,
+    add_options,
     add_render_choices,
     add_render_options,
 )
@@ -25,6 +26,7 @@ from napari_invisp.cli.toning import add_merge, add_tonemap
 from napari_invisp.cli.training import add_train
 from napari_invisp.cli.training_retouch import add_train_retouch
 from napari_invisp.errors import SettingsError
+from napari_invisp.settings import ArchiveSettings
 
 _ABOUT = """\
 Develop a camera's RAW files into ordinary JPEGs that can be turned back into
@@ -53,6 +55,10 @@ Develop RAW files into JPEGs that their RAW can be recovered from.
 The picture is developed as LibRaw would do it, with the white balance of the
 camera. Afterwards it is compared with LibRaw's own rendering, which takes a
 while; --no-metrics leaves that out.
+
+With --side-info BYTES the JPEG also carries a correction of the recovered RAW
+where it errs most, with --exact all that is missing to the very RAW. Other
+programs see the same picture.
 """
 
 _RECOVER = """\
@@ -62,7 +68,8 @@ DNG.
 Nothing but the JPEG is needed. It has to be the file as it was written:
 programs that resize, crop or rotate it, or drop its metadata, make recovery
 impossible; one that only saves it again makes it less faithful, and a warning
-says so.
+says so. From a JPEG that was rendered with --exact, each sample comes back, and
+the tags of the original file.
 """
 
 _COMPARE = """\
@@ -80,6 +87,9 @@ table of figures.
 A row of the table is one file, model, headroom, quality and subsampling; means
 over the files follow. The JPEGs are kept in memory only. JSON tables also say
 which weights were measured and how they were trained.
+
+With --compression, a row is one file and one way to keep it; of the settings,
+only the quality may have several values.
 """
 
 _DEMO = """\
@@ -147,6 +157,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="do not compare with LibRaw's rendering",
     )
     add_render_options(render)
+    add_options(render, ArchiveSettings, "what the JPEG carries besides")
 
     recover = command(
         commands.recover,
@@ -174,9 +185,9 @@ def build_parser() -> argparse.ArgumentParser:
     compare.add_argument("recovered", metavar="RECOVERED", type=Path, help="the recovered DNG")
 
     add_report(commands_of)
-    add_retouch(commands_of)
     add_tonemap(commands_of)
     add_merge(commands_of)
+    add_retouch(commands_of)
 
     evaluation = command(
         evaluate,

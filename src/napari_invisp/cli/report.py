@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -72,12 +73,26 @@ def print_compare(facts: Mapping[str, Any]) -> None:
 
 def print_mean(mean: Mapping[str, Any]) -> None:
     """Give the averages of one kind of rendering in one line."""
-    files = "1 file" if mean["files"] == 1 else f"mean of {mean['files']} files"
     print(
         f"{mean['model']}, quality {mean['quality']}, {mean['subsampling']}, "
-        f"headroom {mean['headroom']:g}, {files}: RGB {decibels(mean['rgb_psnr'])}, "
+        f"headroom {mean['headroom']:g}, {_files(mean)}: RGB {decibels(mean['rgb_psnr'])}, "
         f"RAW {decibels(mean['raw_psnr'])}, {mean['bpp']:.2f} bits a pixel"
     )
+
+
+def print_compression(mean: Mapping[str, Any]) -> None:
+    """Give the averages of one way to keep RAW in one line."""
+    kept = f"{mean['kind']}, {mean['setting']}" if mean["setting"] else mean["kind"]
+    exact = math.isinf(mean["raw_psnr"])
+    print(
+        f"{kept}, {_files(mean)}: {mean['bpp']:.2f} bits a pixel, "
+        f"{mean['compression_ratio']:.2f} times smaller than the RAW unpacked, "
+        + ("every sample kept" if exact else f"RAW {decibels(mean['raw_psnr'])}")
+    )
+
+
+def _files(mean: Mapping[str, Any]) -> str:
+    return "1 file" if mean["files"] == 1 else f"mean of {mean['files']} files"
 
 
 def _frame(facts: Mapping[str, Any]) -> str:

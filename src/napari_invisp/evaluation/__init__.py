@@ -1,5 +1,6 @@
 """How faithful renderings and recovered RAW files are: figures, tables, protocols, plots."""
 
+from napari_invisp.evaluation.compression import Compression, CompressionMean, CompressionRow
 from napari_invisp.evaluation.fidelity import (
     RgbFidelity,
     compare_rgb,
@@ -12,6 +13,9 @@ from napari_invisp.evaluation.yardstick import LossyDng, lossy_dng
 
 __all__ = [
     "SETTINGS",
+    "Compression",
+    "CompressionMean",
+    "CompressionRow",
     "Evaluation",
     "LossyDng",
     "Mean",

@@ -35,7 +35,7 @@ from torch import Tensor
 from napari_invisp.conversion import as_seen_by, scene_of, to_network
 from napari_invisp.devices import choose_device
 from napari_invisp.errors import RawFileError
-from napari_invisp.evaluation.rows import TableMean, TableRow
+from napari_invisp.evaluation.rows import FileMean, TableMean, TableRow
 from napari_invisp.flow.base import InvertibleISP
 from napari_invisp.flow.profiles import Profile
 from napari_invisp.jpeg.codec import decode_jpeg, encode_jpeg
@@ -91,7 +91,7 @@ class PaperMean(_PaperFigures, TableMean):
 class PaperRow(_PaperFigures, TableRow):
     """One picture: means over its patches."""
 
-    mean_type: ClassVar[type[TableMean]] = PaperMean
+    mean_type: ClassVar[type[FileMean]] = PaperMean
 
 
 class PaperProtocol:

@@ -17,9 +17,11 @@ import matplotlib.style
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from napari_invisp.errors import SettingsError
-from napari_invisp.evaluation.rows import Mean, Row, means
+from napari_invisp.evaluation.compression import CompressionMean, CompressionRow
+from napari_invisp.evaluation.rows import FileMean, FileRow, Mean, Row, means
 from napari_invisp.files import known_suffix
 
 FORMATS = (".svg", ".png")
@@ -27,6 +29,7 @@ FORMATS = (".svg", ".png")
 # Okabe and Ito's colours, which the colour-blind can tell apart; markers tell them apart in print.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _MARKERS = ("o", "s", "^", "D", "v", "P")
+_DASHES = ("-", "--", ":", "-.")
 _YARDSTICK: dict[str, Any] = {
     "color": "#555555",
     "linestyle": "--",
@@ -57,6 +60,7 @@ _MOST_PANELS = 6
 _VARIABLES = ("headroom", "quality", "subsampling")
 
 _Point = Row | Mean
+_Size = CompressionRow | CompressionMean
 _Place = tuple[float, float]
 _Lines = list[tuple[str, list[_Point]]]
 
@@ -92,13 +96,13 @@ def plot_kind(
     )
 
 
-def draw(rows: Sequence[Row], suffix: str, note: str = "") -> bytes:
-    """Draw the plot that suits some rows, see :func:`plot_kind`.
+def draw(rows: Sequence[Row] | Sequence[CompressionRow], suffix: str, note: str = "") -> bytes:
+    """Draw the plot that suits some rows: :func:`compression_plot`, or see :func:`plot_kind`.
 
     Parameters
     ----------
     rows
-        One or more.
+        One or more, all of one kind.
     suffix
         ``".svg"`` or ``".png"``.
     note
@@ -114,14 +118,21 @@ def draw(rows: Sequence[Row], suffix: str, note: str = "") -> bytes:
     SettingsError
         There is no plot of what varies.
     """
-    plot = plot_kind(*({getattr(row, name) for row in rows} for name in _VARIABLES))
+    frames = [row for row in rows if isinstance(row, Row)]
+    sizes = [row for row in rows if isinstance(row, CompressionRow)]
     # Neither time nor version of matplotlib, so that only the figures change the file.
     silent = ("Date", "Creator") if suffix == ".svg" else ("Software",)
     metadata: dict[str, Any] = dict.fromkeys(silent) | {"Description": note}
     with _styled():
         stream = io.BytesIO()
-        plot(rows).savefig(stream, format=suffix[1:], metadata=metadata)
+        figure = compression_plot(sizes) if sizes else _frames_plot(frames)
+        figure.savefig(stream, format=suffix[1:], metadata=metadata)
     return stream.getvalue()
+
+
+def _frames_plot(rows: Sequence[Row]) -> Figure:
+    plot = plot_kind(*({getattr(row, name) for row in rows} for name in _VARIABLES))
+    return plot(rows)
 
 
 def rate_plot(rows: Sequence[Row]) -> Figure:
@@ -158,19 +169,47 @@ def headroom_plot(rows: Sequence[Row]) -> Figure:
     return _panels(rows, draw_panel, "RGB PSNR against LibRaw's rendering, dB", "RAW PSNR, dB")
 
 
+def compression_plot(rows: Sequence[CompressionRow]) -> Figure:
+    """Plot RAW PSNR against bits a pixel: a line a lossy kind, an upright mark a lossless one.
+
+    A panel a file, or their mean. Bits a pixel are on a logarithmic scale.
+    """
+    kinds = list(dict.fromkeys(row.kind for row in rows))
+    lossy = [kind for kind in kinds if any(_is_lossy(r) for r in rows if r.kind == kind)]
+    lossless = [kind for kind in kinds if kind not in lossy]
+
+    def draw_panel(axes: Axes, points: Sequence[_Size]) -> None:
+        axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        for number, kind in enumerate(lossy):
+            line = sorted((p for p in points if p.kind == kind), key=lambda point: point.bpp)
+            _draw_line(axes, number, kind, [p.bpp for p in line], [p.raw_psnr for p in line])
+        for number, kind in enumerate(lossless):
+            colour = _COLOURS[(len(lossy) + number) % len(_COLOURS)]
+            for point in (p for p in points if p.kind == kind):
+                style = _DASHES[number % len(_DASHES)]
+                axes.axvline(point.bpp, color=colour, linestyle=style, label=kind)
+
+    return _panels(rows, draw_panel, "bits a pixel of the file", "RAW PSNR, dB")
+
+
+def _is_lossy(row: CompressionRow) -> bool:
+    return math.isfinite(row.raw_psnr)
+
+
 def _panels(
-    rows: Sequence[Row],
-    draw_panel: Callable[[Axes, Sequence[_Point]], None],
+    rows: Sequence[FileRow],
+    draw_panel: Callable[[Axes, Sequence[Any]], None],
     across: str,
     up: str,
 ) -> Figure:
     files = list(dict.fromkeys(row.file for row in rows))
-    panels: list[tuple[str, Sequence[_Point]]]
+    panels: list[tuple[str, Sequence[FileRow] | Sequence[FileMean]]]
     if len(files) <= _MOST_PANELS:
         panels = [(file, [row for row in rows if row.file == file]) for file in files]
     else:
-        averages = [mean for mean in means(rows) if isinstance(mean, Mean)]
-        panels = [(f"mean of {len(files)} files", averages)]
+        panels = [(f"mean of {len(files)} files", means(rows))]
     columns = min(len(panels), _PANELS_A_ROW)
     lines = math.ceil(len(panels) / columns)
     figure = Figure(figsize=(_PANEL[0] * columns, _PANEL[1] * lines + 0.4), layout="constrained")
@@ -187,9 +226,8 @@ def _panels(
         axes.set_axis_off()
     figure.supxlabel(across, fontsize="medium")
     figure.supylabel(up, fontsize="medium")
-    figure.legend(
-        list(named.values()), list(named), loc="outside upper center", ncols=max(1, len(named))
-    )
+    abreast = max(1, min(len(named), columns + 1))
+    figure.legend(list(named.values()), list(named), loc="outside upper center", ncols=abreast)
     return figure
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from statistics import fmean
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from napari_invisp.errors import InvispError
 
@@ -15,7 +15,42 @@ SETTINGS = ("protocol", "model", "quality", "subsampling", "headroom")
 
 
 @dataclass(frozen=True)
-class TableMean:
+class FileMean:
+    """Means over the files of rows whose settings are the same.
+
+    Has those settings, the number of ``files``, and the fields of the rows that are averaged.
+    """
+
+
+@dataclass(frozen=True)
+class FileRow:
+    """What one row of a table says about a file.
+
+    Attributes
+    ----------
+    mean_type
+        What the means of such rows are.
+    settings
+        Fields that distinguish the rows of one file.
+    unknown
+        Fields that may be ``None``, which says that they are not known or not there.
+    file, camera
+        Name of the RAW file, and what took it.
+    """
+
+    mean_type: ClassVar[type[FileMean]]
+    settings: ClassVar[tuple[str, ...]]
+    unknown: ClassVar[tuple[str, ...]] = ()
+
+    file: str
+    camera: str
+
+
+_FileRow = TypeVar("_FileRow", bound=FileRow)
+
+
+@dataclass(frozen=True)
+class TableMean(FileMean):
     """Means over the files of one model and kind of JPEG; those of PSNRs are means of dB."""
 
     model: str
@@ -26,23 +61,20 @@ class TableMean:
 
 
 @dataclass(frozen=True)
-class TableRow:
+class TableRow(FileRow):
     """One file, rendered by one model, kept as one kind of JPEG, and recovered.
 
     Attributes
     ----------
-    file, camera
-        Name of the RAW file, and what took it.
     model, quality, subsampling, headroom
         How it was rendered; ``model`` is a file name where the weights are from a file.
     width, height
         In pixels.
     """
 
-    mean_type: ClassVar[type[TableMean]] = TableMean
+    mean_type: ClassVar[type[FileMean]] = TableMean
+    settings: ClassVar[tuple[str, ...]] = SETTINGS
 
-    file: str
-    camera: str
     model: str
     quality: int
     subsampling: str
@@ -98,30 +130,32 @@ class Row(_Figures, TableRow):
         :class:`~napari_invisp.evaluation.yardstick.LossyDng`.
     """
 
-    mean_type: ClassVar[type[TableMean]] = Mean
+    mean_type: ClassVar[type[FileMean]] = Mean
+    unknown: ClassVar[tuple[str, ...]] = ("peak_memory_mb", "lossy_dng_raw_psnr")
 
     peak_memory_mb: float | None
     lossy_dng_raw_psnr: float | None = None
 
 
-def means(rows: Iterable[TableRow]) -> list[TableMean]:
-    """Average over files, for each combination of model, quality, subsampling and headroom.
+def means(rows: Iterable[FileRow]) -> list[FileMean]:
+    """Average over files, for each combination of settings.
 
     Combinations come in the order in which they first occur. What is unknown of one file has no
     mean.
     """
-    groups: dict[tuple[Any, ...], list[TableRow]] = {}
+    groups: dict[tuple[Any, ...], list[FileRow]] = {}
     for row in rows:
-        groups.setdefault(tuple(getattr(row, name, None) for name in SETTINGS), []).append(row)
+        key = tuple(getattr(row, name, None) for name in row.settings)
+        groups.setdefault(key, []).append(row)
     return [_mean(group) for group in groups.values()]
 
 
-def _mean(group: list[TableRow]) -> TableMean:
+def _mean(group: list[FileRow]) -> FileMean:
     first = group[0]
     values: dict[str, Any] = {"files": len(group)}
     for name in (each.name for each in fields(first.mean_type) if each.name != "files"):
         figures = [getattr(row, name) for row in group]
-        if name in SETTINGS:
+        if name in first.settings:
             values[name] = figures[0]
         else:
             values[name] = None if None in figures else fmean(figures)
@@ -136,15 +170,25 @@ def rows_from(table: Mapping[str, Any]) -> list[Row]:
     InvispError
         It is no such table.
     """
-    optional = {"peak_memory_mb", "lossy_dng_raw_psnr"}
+    return read_rows(table, Row, "table of full frames")
+
+
+def read_rows(table: Mapping[str, Any], row: type[_FileRow], kind: str) -> list[_FileRow]:
+    """Take rows of some type back from what a table's JSON holds; null figures are infinite.
+
+    Raises
+    ------
+    InvispError
+        It is no such table, ``kind`` in the message.
+    """
 
     def finite_or_not(values: Mapping[str, Any]) -> dict[str, Any]:
         return {
-            name: math.inf if value is None and name not in optional else value
+            name: math.inf if value is None and name not in row.unknown else value
             for name, value in values.items()
         }
 
     try:
-        return [Row(**finite_or_not(values)) for values in table["rows"]]
+        return [row(**finite_or_not(values)) for values in table["rows"]]
     except (KeyError, TypeError, AttributeError) as error:
-        raise InvispError(f"this is no table of full frames: {error}") from error
+        raise InvispError(f"this is no {kind}: {error}") from error

@@ -9,7 +9,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from napari_invisp.evaluation.rows import SETTINGS, TableRow, means
+from napari_invisp.evaluation.rows import FileRow, means
 from napari_invisp.files import known_suffix, write_bytes_atomic
 from napari_invisp.strictjson import dumps
 
@@ -26,7 +26,7 @@ def table_format(path: Path) -> str:
 
 
 def write_table(
-    path: Path, rows: Sequence[TableRow], models: Mapping[str, Any] | None = None
+    path: Path, rows: Sequence[FileRow], models: Mapping[str, Any] | None = None
 ) -> None:
     """Write rows and their means as CSV, JSON or Markdown, as the suffix says, atomically.
 
@@ -54,7 +54,7 @@ def write_table(
 
 
 def table_values(
-    rows: Sequence[TableRow], models: Mapping[str, Any] | None = None
+    rows: Sequence[FileRow], models: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """Return facts about the models, rows and means as dictionaries."""
     return {
@@ -64,7 +64,7 @@ def table_values(
     }
 
 
-def _json(rows: Sequence[TableRow], models: Mapping[str, Any]) -> str:
+def _json(rows: Sequence[FileRow], models: Mapping[str, Any]) -> str:
     return dumps(table_values(rows, models)) + "\n"
 
 
@@ -72,6 +72,8 @@ def _json(rows: Sequence[TableRow], models: Mapping[str, Any]) -> str:
 _COLUMNS = {
     "file": ("file", "{}"),
     "camera": ("camera", "{}"),
+    "kind": ("kept as", "{}"),
+    "setting": ("setting", "{}"),
     "protocol": ("protocol", "{}"),
     "model": ("model", "{}"),
     "quality": ("quality", "{}"),
@@ -82,6 +84,7 @@ _COLUMNS = {
     "rgb_psnr": ("RGB PSNR", "{:.2f}"),
     "rgb_ssim": ("RGB SSIM", "{:.4f}"),
     "rgb_psnr_jpeg": ("RGB PSNR after JPEG", "{:.2f}"),
+    "bytes": ("bytes", "{:.0f}"),
     "raw_psnr": ("RAW PSNR", "{:.2f}"),
     "raw_psnr_linear": ("RAW PSNR linear", "{:.2f}"),
     "lossy_dng_raw_psnr": ("lossy DNG", "{:.2f}"),
@@ -89,17 +92,18 @@ _COLUMNS = {
     "compression_ratio": ("ratio", "{:.2f}"),
     "seconds_per_megapixel_render": ("render, s/MP", "{:.3f}"),
     "seconds_per_megapixel_recover": ("recover, s/MP", "{:.3f}"),
+    "seconds": ("seconds", "{:.2f}"),
     "peak_memory_mb": ("memory, MiB", "{:.0f}"),
 }
-_TEXT = ("file", "camera", "protocol", "model", "subsampling")
+_TEXT = ("file", "camera", "kind", "setting", "protocol", "model", "subsampling")
 
 
-def _columns(rows: Sequence[TableRow]) -> list[str]:
+def _columns(rows: Sequence[FileRow]) -> list[str]:
     known = {each.name for row in rows[:1] for each in fields(row)}
     return [name for name in _COLUMNS if name in known]
 
 
-def _cells(rows: Sequence[TableRow], columns: Sequence[str]) -> Iterator[list[str]]:
+def _cells(rows: Sequence[FileRow], columns: Sequence[str]) -> Iterator[list[str]]:
     """Give the rounded rows, then the means."""
     averages = [{"file": "mean", **asdict(mean)} for mean in means(rows)]
     for values in (*map(asdict, rows), *averages):
@@ -109,7 +113,7 @@ def _cells(rows: Sequence[TableRow], columns: Sequence[str]) -> Iterator[list[st
         ]
 
 
-def _csv(rows: Sequence[TableRow], models: Mapping[str, Any]) -> str:
+def _csv(rows: Sequence[FileRow], models: Mapping[str, Any]) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     columns = _columns(rows)
@@ -118,11 +122,11 @@ def _csv(rows: Sequence[TableRow], models: Mapping[str, Any]) -> str:
     return stream.getvalue()
 
 
-def _markdown(rows: Sequence[TableRow], models: Mapping[str, Any]) -> str:
+def _markdown(rows: Sequence[FileRow], models: Mapping[str, Any]) -> str:
     return markdown_table(rows)
 
 
-def markdown_table(rows: Sequence[TableRow], without: Sequence[str] = ()) -> str:
+def markdown_table(rows: Sequence[FileRow], without: Sequence[str] = ()) -> str:
     """Return rows and means as a Markdown table, below a line on what all rows share.
 
     Parameters
@@ -139,7 +143,7 @@ def markdown_table(rows: Sequence[TableRow], without: Sequence[str] = ()) -> str
     ]
     shared = {
         name: getattr(rows[0], name)
-        for name in SETTINGS
+        for name in (rows[0].settings if rows else ())
         if name in columns and len({getattr(row, name) for row in rows}) == 1
     }
     columns = [name for name in columns if name not in shared]
@@ -156,7 +160,7 @@ def markdown_lines(lines: Sequence[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in escaped)
 
 
-_FORMATS: dict[str, Callable[[Sequence[TableRow], Mapping[str, Any]], str]] = {
+_FORMATS: dict[str, Callable[[Sequence[FileRow], Mapping[str, Any]], str]] = {
     ".csv": _csv,
     ".json": _json,
     ".md": _markdown,

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
 
 from napari_invisp.jpeg.codec import decode_jpeg, encode_jpeg
 from napari_invisp.metrics import raw_psnr
-from napari_invisp.sensor.cfa import denormalise, mosaic_from_rgb
-from napari_invisp.sensor.libraw import demosaic
+from napari_invisp.sensor.lossy_dng import CameraCodes
 from napari_invisp.sensor.record import RawRecord
 
-_GAMMA = 2.2
 _LOWEST, _HIGHEST = 1, 100
-# Rows that are worked on at a time, so that no second frame of floats is needed.
-_BAND = 64
 
 
 @dataclass(frozen=True)
@@ -42,10 +36,8 @@ class LossyDngFigure:
 class LossyDng:
     """Camera colours in JPEG: not a picture to look at, but nothing of it is clipped.
 
-    Balanced RGB (LibRaw's AHD demosaicing, which keeps measured samples), white or the brightest
-    sample beyond it at 1, to the power 1/2.2, 8 bit, baseline JPEG, 4:4:4; decoded, taken back, and
-    the mosaic taken out. This is what Adobe's lossy DNG does in principle; how large the DNG
-    container around the JPEG is does not count.
+    See :mod:`~napari_invisp.sensor.lossy_dng`; 4:4:4, decoded, taken back, and the mosaic taken
+    out. In figures the DNG container around the JPEG does not count.
 
     Parameters
     ----------
@@ -55,13 +47,7 @@ class LossyDng:
 
     def __init__(self, record: RawRecord) -> None:
         self._record = record
-        rgb = demosaic(record)
-        self._scale = max(1.0, float(rgb.max()))
-        self._codes = np.empty(rgb.shape, np.uint8)
-        for top in range(0, record.height, _BAND):
-            rows = slice(top, top + _BAND)
-            encoded = np.power(rgb[rows] * np.float32(1 / self._scale), np.float32(1 / _GAMMA))
-            self._codes[rows] = np.rint(encoded * np.float32(255))
+        self._coded = CameraCodes.of(record)
         self._files: dict[int, bytes] = {}
         self._figures: dict[int, LossyDngFigure] = {}
 
@@ -74,7 +60,16 @@ class LossyDng:
 
     def recovered_at(self, quality: int) -> RawRecord:
         """Return the RAW that comes back at a quality of 1 … 100."""
-        return self._recovered(decode_jpeg(self._file(quality)).rgb)
+        return self._coded.recovered(decode_jpeg(self._file(quality)).rgb)
+
+    def dng_at(self, quality: int) -> bytes:
+        """Return the whole DNG file of a quality of 1 … 100."""
+        return self._coded.dng(self._file(quality))
+
+    def quality_reaching(self, size: int) -> int:
+        """Return the lowest quality whose DNG takes ``size`` bytes or more; 100 if none does."""
+        qualities = range(_LOWEST, _HIGHEST)
+        return _LOWEST + bisect_left(qualities, size, key=lambda each: len(self.dng_at(each)))
 
     def at(self, size: float) -> LossyDngFigure:
         """Give the figure at a size in bytes.
@@ -101,20 +96,8 @@ class LossyDng:
 
     def _file(self, quality: int) -> bytes:
         if quality not in self._files:
-            self._files[quality] = encode_jpeg(self._codes, quality, "4:4:4")
+            self._files[quality] = encode_jpeg(self._coded.codes, quality, "4:4:4")
         return self._files[quality]
-
-    def _recovered(self, codes: NDArray[np.uint8]) -> RawRecord:
-        record = self._record
-        levels = (np.arange(256) / 255) ** _GAMMA * self._scale
-        camera = (levels[:, None] / record.balance).astype(np.float32)
-        counts = np.empty(record.mosaic.shape, np.uint16)
-        for top in range(0, record.height, _BAND):
-            rows = slice(top, top + _BAND)
-            rgb = np.stack([camera[codes[rows, :, c], c] for c in range(3)], axis=-1)
-            values = mosaic_from_rgb(rgb, record.channels)
-            counts[rows] = denormalise(values, record.black, record.white)
-        return record.replace(mosaic=counts)
 
 
 def lossy_dng(record: RawRecord, size: float) -> LossyDngFigure:

@@ -1,11 +1,13 @@
-"""Writing a record as DNG: uncompressed, or as lossless JPEG tiles."""
+"""Writing a record as DNG: uncompressed, as lossless JPEG tiles, or around a lossy JPEG."""
 
 from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable
+import struct
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
@@ -14,18 +16,20 @@ import imagecodecs
 import numpy as np
 import rawpy
 import tifffile
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL import TiffTags
 from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 
 from napari_invisp.errors import SettingsError
 from napari_invisp.files import write_bytes_atomic
+from napari_invisp.sensor.original import Original
 from napari_invisp.sensor.record import (
     Capture,
     RawRecord,
     camera_to_srgb_from,
     xyz_to_camera_from,
 )
+from napari_invisp.sensor.tiff import Entry, read_directory
 
 Compression = Literal["lossless-jpeg", "none"]
 
@@ -42,7 +46,7 @@ _Chunk = bytes | memoryview
 
 _STRIP_OFFSETS, _STRIP_BYTE_COUNTS = 273, 279
 _TILE_OFFSETS, _TILE_BYTE_COUNTS = 324, 325
-_EXIF = 34665
+_HEADER = b"II*\0\x08\0\0\0"
 _PRIVATE = 50740  # DNGPrivateData
 
 
@@ -53,6 +57,7 @@ def write_dng(
     *,
     private: bytes = b"",
     description: str = "",
+    original: Original | None = None,
 ) -> None:
     """Write a record as a DNG file, under a temporary name until it is complete.
 
@@ -60,7 +65,7 @@ def write_dng(
     ----------
     path
         The file to write or replace.
-    record, compression, private, description
+    record, compression, private, description, original
         As for :func:`encode_dng`.
 
     Raises
@@ -72,7 +77,9 @@ def write_dng(
     """
     write_bytes_atomic(
         Path(path),
-        encode_dng(record, compression, private=private, description=description),
+        encode_dng(
+            record, compression, private=private, description=description, original=original
+        ),
     )
 
 
@@ -84,6 +91,7 @@ def encode_dng(
     coloured: bool = True,
     private: bytes = b"",
     description: str = "",
+    original: Original | None = None,
 ) -> bytes:
     """Encode a record as a DNG file in memory.
 
@@ -109,6 +117,9 @@ def encode_dng(
         they are, and a zero.
     description
         What programs show as the picture's description.
+    original
+        Tags of the file that the record came from; they are written as they are, in place of what
+        the record says of the same.
 
     Returns
     -------
@@ -131,17 +142,80 @@ def encode_dng(
     if description:
         tags[270] = _text(description)  # ImageDescription
     if not named:
-        return _assemble(tags, {}, chunks)
-    exif = _exif_tags(record.capture)
+        return _assemble(tags, Original(), chunks)
+    return _named(tags, chunks, record, original)
+
+
+def encode_linear_dng(
+    record: RawRecord, jpeg: bytes, polynomials: ArrayLike, exposure: float
+) -> bytes:
+    """Put a JPEG of camera colours into a DNG file: three channels at every pixel, no mosaic.
+
+    Parameters
+    ----------
+    record
+        What the JPEG was made of; the file says of it all but mosaic, CFA and levels.
+    jpeg
+        Baseline JPEG file, 8 bit, three components, of the record's size.
+    polynomials
+        ``(3, N)`` coefficients for R, G, B, the constant first, N up to 9: linear camera colours
+        of what the JPEG decodes to. 0 … 1 to within 0 … 1.
+    exposure
+        How much brighter than it is stored the picture is to be shown, in EV.
+
+    Returns
+    -------
+    bytes
+        The file.
+    """
+    mosaic_only = (33421, 33422, 50710, 50711, 50713, 50714)
+    tags = {tag: entry for tag, entry in _image_tags(record).items() if tag not in mosaic_only}
+    tags |= {
+        258: (TiffTags.SHORT, (8, 8, 8)),  # BitsPerSample
+        259: (TiffTags.SHORT, 34892),  # Compression: lossy JPEG
+        262: (TiffTags.SHORT, 34892),  # PhotometricInterpretation: LinearRaw
+        277: (TiffTags.SHORT, 3),  # SamplesPerPixel
+        278: (TiffTags.LONG, record.height),  # RowsPerStrip
+        50707: (TiffTags.BYTE, bytes((1, 4, 0, 0))),  # DNGBackwardVersion
+        50717: (TiffTags.SHORT, (255, 255, 255)),  # WhiteLevel
+        50730: (TiffTags.SIGNED_RATIONAL, _rationals([exposure])),  # BaselineExposure
+        51009: (TiffTags.UNDEFINED, _map_polynomials(polynomials, record.mosaic.shape)),
+    }
+    return _named(tags, [jpeg], record)
+
+
+def _map_polynomials(polynomials: ArrayLike, shape: tuple[int, ...]) -> bytes:
+    """Encode OpcodeList2: a MapPolynomial for each plane (DNG 1.4, chapter 6; big-endian)."""
+    planes = np.asarray(polynomials, np.float64)
+    height, width = shape
+    opcodes = [struct.pack(">I", len(planes))]
+    for plane, coefficients in enumerate(planes):
+        # Top, left, bottom, right; plane, planes; row and column pitch; degree.
+        area = struct.pack(">9I", 0, 0, height, width, plane, 1, 1, 1, len(coefficients) - 1)
+        data = area + coefficients.astype(">f8").tobytes()
+        # Number, version of DNG that has it, flags.
+        opcodes += [struct.pack(">I4sII", 8, bytes((1, 3, 0, 0)), 0, len(data)), data]
+    return b"".join(opcodes)
+
+
+def _named(
+    tags: _Tags, chunks: Sequence[_Chunk], record: RawRecord, original: Original | None = None
+) -> bytes:
+    """Assemble a file that says which camera took the picture, when and how."""
     about = _about_tags(record)
-    data = _assemble(tags | about, exif, chunks)
+    said = original or Original()
+    if not said.exif:
+        said = replace(said, exif=_entries(_exif_tags(record.capture)))
+    data = _assemble(tags | about, said, chunks)
     if not _reads_whole(data, record):
         # LibRaw crops the DNGs of a few cameras (Leica SL2 and SL3, some Sony) as their makers'
         # files need it. It knows them by name, so the name goes where LibRaw does not look.
-        about = {tag: entry for tag, entry in about.items() if tag not in (271, 272)}
+        names = (271, 272, 50708, 50709)
+        about = {tag: entry for tag, entry in about.items() if tag not in names}
         about[50708] = _text(f"{_SOFTWARE} {record.camera}")  # UniqueCameraModel
         about[50709] = _text(record.camera)  # LocalizedCameraModel
-        data = _assemble(tags | about, exif, chunks)
+        said = replace(said, image=tuple(each for each in said.image if each.tag not in names))
+        data = _assemble(tags | about, said, chunks)
     return data
 
 
@@ -308,34 +382,31 @@ def _rationals(values: Iterable[float]) -> tuple[IFDRational, ...]:
     return tuple(fractions)
 
 
-def _assemble(tags: _Tags, exif: _Tags, chunks: list[_Chunk]) -> bytes:
-    """Lay out header, directory, Exif directory and image data."""
+def _assemble(tags: _Tags, original: Original, chunks: Sequence[_Chunk]) -> bytes:
+    """Lay out header, directories and image data; what an original says is left as it is."""
     tiled = 322 in tags
     offsets_tag = _TILE_OFFSETS if tiled else _STRIP_OFFSETS
     counts_tag = _TILE_BYTE_COUNTS if tiled else _STRIP_BYTE_COUNTS
     sizes = [len(chunk) for chunk in chunks]
+    said = {entry.tag for entry in original.image}
     tags = tags | {counts_tag: (TiffTags.LONG, tuple(sizes))}
-    if exif:
-        tags[_EXIF] = (TiffTags.LONG, 0)
+    entries = _entries({tag: entry for tag, entry in tags.items() if tag not in said})
 
-    # Its length does not depend on the offsets in it, so a first draft tells where things go.
-    first = 8
-    draft = _directory(tags | {offsets_tag: (TiffTags.LONG, (0,) * len(chunks))}, first)
-    exif_start = first + len(draft)
-    exif_data = _directory(exif, exif_start) if exif else b""
-    if exif:
-        tags[_EXIF] = (TiffTags.LONG, exif_start)
-    # Pillow counts strip offsets, and only those, from the end of the directory.
-    start = len(exif_data) + (exif_start if tiled else 0)
-    offsets = (start + np.cumsum([0, *sizes[:-1]])).tolist()
-    directory = _directory(tags | {offsets_tag: (TiffTags.LONG, tuple(offsets))}, first)
-    return b"".join([b"II*\0\x08\0\0\0", directory, exif_data, *chunks])
+    def directories(offsets: NDArray[np.int64]) -> list[bytes]:
+        place = Entry(offsets_tag, TiffTags.LONG, offsets.astype("<u4").tobytes())
+        return original.directories(len(_HEADER), (*entries, place))
+
+    # Their length does not depend on the offsets in them, so a first draft tells where things go.
+    offsets = np.cumsum([0, *sizes[:-1]])
+    start = len(_HEADER) + sum(map(len, directories(offsets)))
+    return b"".join([_HEADER, *directories(start + offsets), *chunks])
 
 
-def _directory(tags: _Tags, offset: int) -> bytes:
-    """Encode one TIFF directory that starts at ``offset`` in the file."""
+def _entries(tags: _Tags) -> tuple[Entry, ...]:
+    """Encode tags as entries of a directory."""
     directory = ImageFileDirectory_v2()
     for tag, (kind, value) in tags.items():
         directory.tagtype[tag] = kind
         directory[tag] = value
-    return directory.tobytes(offset)
+    entries, _ = read_directory(_HEADER + directory.tobytes(len(_HEADER)), len(_HEADER))
+    return tuple(entries)
