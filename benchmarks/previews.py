@@ -76,7 +76,7 @@ class Bench(Window):
         self.rest(0.3)
 
     def moved(self, name: str, value: float) -> tuple[float, float, float]:
-        """Move a slider; return when the view is drawn, and as it will stay, and the longest wait."""
+        """Move a slider; return when the view is drawn, when it is finished, the longest wait."""
         self.idle()
         times: list[float] = []
 

@@ -44,11 +44,11 @@ DOCKS = {
     "jpeg": JpegDock,
     "batch": BatchDock,
     "compare": CompareDock,
+    "retouch": RetouchDock,
+    "hdr": HdrDock,
     "rate": RateDock,
     "histogram": HistogramDock,
     "readout": ReadoutDock,
-    "retouch": RetouchDock,
-    "hdr": HdrDock,
 }
 # For napari itself: readers, writers, and the sample.
 INTERNAL = {
