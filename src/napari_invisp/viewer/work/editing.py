@@ -71,8 +71,7 @@ def fitted(
     """
     watcher = Watcher(report.progress, report.cancelled)
     light = sheet.light(settings, watcher)
-    start = RetouchSettings(order=settings.order)
-    yield fit(light, reference(), start, progress=report.progress, cancelled=report.cancelled)
+    yield fit(light, reference(), settings, progress=report.progress, cancelled=report.cancelled)
 
 
 def by_policy(
