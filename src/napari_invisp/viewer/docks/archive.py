@@ -391,7 +391,7 @@ class ArchiveDock(Dock):
         self.save_button.setEnabled(whole and not running)
         self.compare_button.setEnabled(whole and not running and self._file() is not None)
         self.cancel_button.setEnabled(running)
-        self.archive_form["side_info"].enabled = not archive.exact
+        self.archive_form.enable("side_info", not archive.exact)
         for size, each in self.presets.items():
             each.setEnabled(not archive.exact)
             each.setChecked(size == archive.side_info and not archive.exact)

@@ -25,6 +25,7 @@ from napari_invisp.viewer.failures import report_failure
 from napari_invisp.viewer.files.writers import (
     MAPS,
     SRGB,
+    unfinished,
     write_dng_layer,
     write_exr_layer,
     write_float_tiff_layer,
@@ -35,6 +36,7 @@ from napari_invisp.viewer.files.writers import (
 from napari_invisp.viewer.layers import (
     CURVES,
     KIND,
+    LOOKS,
     METADATA_KEY,
     MOSAICS,
     PARTIAL,
@@ -83,7 +85,7 @@ class Format:
 
 
 _RAW = (*MOSAICS, *RAW_PICTURES)
-_ALL = (*_RAW, *SRGB, *MAPS)
+_ALL = (*_RAW, *SRGB, *MAPS, Kind.MERGED)
 
 DNG = Format("DNG, the RAW", ".dng", _RAW, write_dng_layer)
 JPEG = Format("JPEG that holds its RAW", ".jpg", (Kind.RENDERED,), write_jpeg_layer)
@@ -122,7 +124,7 @@ def export_layer(viewer: Viewer) -> None:
     if layer is None or not formats:
         show_error("select a layer that napari-invisp made, to export it")
     elif facts_of(layer).get(PARTIAL):
-        show_error(_unfinished(layer))
+        show_error(unfinished(layer.name, facts_of(layer)))
     else:
         ask_and_export(viewer, layer, layer.name, formats)
 
@@ -255,14 +257,11 @@ def _name(family: Family) -> str:
 def _refused(family: Family) -> bool:
     """Tell the user if a layer of the family is not finished."""
     for layer in family.members:
-        if facts_of(layer).get(PARTIAL):
-            show_error(_unfinished(layer))
+        facts = facts_of(layer)
+        if facts.get(PARTIAL) and facts[KIND] not in LOOKS:
+            show_error(unfinished(layer.name, facts))
             return True
     return False
-
-
-def _unfinished(layer: Layer) -> str:
-    return f"the layer {layer.name!r} is not finished; wait for the run to end or press Recover"
 
 
 def _copied(record: RawRecord) -> RawRecord:
