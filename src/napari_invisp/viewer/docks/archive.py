@@ -177,7 +177,6 @@ class ArchiveDock(Dock):
         self.sizes_note = label("archive.sizes_note", "")
         self.sizes_note.setWordWrap(True)
         self.plot, self.table = SizePlot(), SizeTable()
-        self.table.setMinimumHeight(220)
         self.copy_button = button(
             "archive.copy", "Copy as CSV", self._copy, "put the table on the clipboard, as CSV"
         )
@@ -198,7 +197,7 @@ class ArchiveDock(Dock):
         layout.addLayout(button_row(self.save_button, self.compare_button, self.cancel_button))
         for widget in (self.note, self.progress, self.saved_box, self.sizes_note, self.plot):
             layout.addWidget(widget)
-        layout.addWidget(self.table, 1)
+        layout.addWidget(self.table)
         layout.addLayout(button_row(self.copy_button, self.csv_button))
         layout.addStretch()
 

@@ -39,12 +39,13 @@ _COLOURS = dict(
         strict=True,
     )
 )
-_HEIGHT = 220
+_HEIGHT = 240
+# Of the span of the curves, what is left free below them, for the legend.
+_BELOW = 0.75
 # Bits a pixel of which the plot names any power of two.
 _POWERS = range(-6, 7)
 _COLUMNS = {
-    "kind": ("kept as", "in which way; a colour is the same in the plot"),
-    "setting": ("setting", "what was asked for"),
+    "kind": ("kept as", "in which way, and what was asked for; colours are those of the plot"),
     "bytes": ("bytes", "of the whole file"),
     "bpp": ("bpp", "bits of the file for each pixel"),
     "compression_ratio": ("ratio", "how many times larger the packed RAW samples are"),
@@ -53,7 +54,7 @@ _COLUMNS = {
         "dB, recovered against original RAW; exact: every sample was found to come back",
     ),
 }
-_KIND, _TEXTS = list(_COLUMNS).index("kind"), ("kind", "setting")
+_KIND = list(_COLUMNS).index("kind")
 
 
 class SizePlot(Plot):
@@ -74,6 +75,10 @@ class SizePlot(Plot):
     def show_rows(self, rows: Sequence[CompressionRow]) -> None:
         """Draw these rows, and no others."""
         self.clear()
+        heights = [row.raw_psnr for row in rows if not _is_exact(row)]
+        if heights:
+            low, high = min(heights), max(heights)
+            self.setYRange(low - _BELOW * max(high - low, 1), high)
         for kind, colour in _COLOURS.items():
             own = [row for row in rows if row.kind == kind]
             lossy = sorted((math.log2(r.bpp), r.raw_psnr) for r in own if not _is_exact(r))
@@ -100,19 +105,20 @@ class SizeTable(QTableWidget):
         across, down = self.horizontalHeader(), self.verticalHeader()
         if across is not None and down is not None:
             across.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-            for name in _TEXTS:
-                column = list(_COLUMNS).index(name)
-                across.setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
+            across.setSectionResizeMode(_KIND, QHeaderView.ResizeMode.Stretch)
             down.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+            down.sectionResized.connect(self._fit)
             down.hide()
+        # The dock scrolls.
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
 
     def show_rows(self, rows: Sequence[CompressionRow]) -> None:
         """Show these rows, and no others."""
         self.setRowCount(len(rows))
         for number, row in enumerate(rows):
             texts = {
-                "kind": row.kind,
-                "setting": row.setting,
+                "kind": "\n".join(filter(None, (row.kind, row.setting))),
                 "bytes": f"{row.bytes:,}",
                 "bpp": f"{row.bpp:.2f}",
                 "compression_ratio": f"{row.compression_ratio:.2f}",
@@ -120,15 +126,21 @@ class SizeTable(QTableWidget):
             }
             for column, name in enumerate(_COLUMNS):
                 item = QTableWidgetItem(texts[name])
-                if name in _TEXTS:
-                    item.setToolTip(texts[name])
+                if column == _KIND:
+                    item.setForeground(QColor(_COLOURS[row.kind]))
                 else:
                     item.setTextAlignment(
                         Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
                     )
-                if column == _KIND:
-                    item.setForeground(QColor(_COLOURS[row.kind]))
                 self.setItem(number, column, item)
+        self._fit()
+
+    def _fit(self, *_: int) -> None:
+        """Be as high as all rows."""
+        across, down = self.horizontalHeader(), self.verticalHeader()
+        if across is not None and down is not None:
+            height = across.sizeHint().height() + down.length() + 2 * self.frameWidth()
+            self.setFixedHeight(height)
 
 
 def _is_exact(row: CompressionRow) -> bool:
