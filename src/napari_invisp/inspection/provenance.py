@@ -91,6 +91,13 @@ class Provenance:
     software: str | None = field(default_factory=_software)
     made: str | None = field(default_factory=_now)
 
+    @property
+    def helped_by(self) -> str:
+        """What brought back more of the RAW than the picture does, in words; empty if nothing."""
+        if self.exact:
+            return "an exact archive"
+        return f"{self.side_info:,} bytes of side information" if self.side_info else ""
+
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some fields changed."""
         return replace(self, **changes)

@@ -175,7 +175,7 @@ def test_archives_and_side_information_are_written_and_read(
     widget.start()
     finish()
     cells = texts(widget, 1)
-    assert (cells["Carries"], cells["RAW PSNR"]) == ("exact archive", "inf")
+    assert (cells["Carries"], cells["RAW PSNR"]) == ("exact archive", "infinite")
     jpeg = widget.folder / "three.jpg"
     assert describe(jpeg).inside.exact
     widget.add([jpeg])

@@ -74,6 +74,7 @@ class TaskTable(QTableWidget):
             "job": str(task.job),
             "state": str(task.state),
             "carries": _carries(task),
+            "raw_psnr": figure(task, "raw_psnr").replace("inf", "infinite"),
         }
         told = task.problem or "\n".join(task.facts.get("warnings", ()))
         tips = {"file": str(task.source), "job": str(task.target or ""), "state": told}

@@ -133,10 +133,8 @@ def in_words(provenance: Provenance) -> str:
         ", JPEG quality": provenance.quality,
         ",": provenance.subsampling,
     }
-    if provenance.exact:
-        told[", from"] = "an exact archive"
-    elif provenance.side_info:
-        told[", with"] = f"{provenance.side_info:,} bytes of side information"
+    if provenance.helped_by:
+        told[", with"] = provenance.helped_by
     return what + "".join(f"{w} {value}" for w, value in told.items() if value is not None)
 
 
