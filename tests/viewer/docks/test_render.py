@@ -312,7 +312,7 @@ def test_the_picker_follows_the_selection(
 ) -> None:
     write_dng(tmp_path / "other.dng", make_smooth_record((64, 64)))
     viewer.open([dng, tmp_path / "other.dng"], plugin=PLUGIN)
-    assert [name for name, _ in widget._raw_choices(None)] == ["scene", "other"]
+    assert [layer.name for layer in widget.picker.choices] == ["scene", "other"]
     assert widget.raw_layer.name == "other"
     viewer.layers.selection.active = viewer.layers["scene mosaic"]
     assert widget.raw_layer.name == "scene"
@@ -327,7 +327,7 @@ def test_the_picker_follows_the_selection(
     assert widget.raw_layer.name == "scene"
     assert widget.figures["bpp"].text() != "–"
     viewer.layers.remove("scene")
-    assert [name for name, _ in widget._raw_choices(None)] == ["scene mosaic", "other"]
+    assert [layer.name for layer in widget.picker.choices] == ["scene mosaic", "other"]
 
 
 def test_a_moved_headroom_is_followed_by_the_whole_frame(
