@@ -13,7 +13,7 @@ README = (DOCS.parent / "README.md").read_text(encoding="utf-8")
 SCENES = set(
     re.findall(r'^@scene\("([^"]+)"\)$', (DOCS / "screenshots" / "scenes.py").read_text(), re.M)
 )
-FEATURES = 11
+FEATURES = 12
 LARGEST_BYTES = 250_000
 
 

@@ -10,13 +10,14 @@ from pathlib import Path
 from PIL import Image
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QAction
-from qtpy.QtWidgets import QFileDialog, QListWidget, QMenu, QMenuBar, QSlider
+from qtpy.QtWidgets import QFileDialog, QListWidget, QMenu, QMenuBar, QScrollArea, QSlider
 
 from napari_invisp.pipeline import Pipeline
 from napari_invisp.samples import sample_path
 from napari_invisp.sensor.dng import write_dng
 from napari_invisp.sensor.reading import read_raw
 from napari_invisp.viewer.compare.comparing import Mode
+from napari_invisp.viewer.docks.archive import ArchiveDock
 from napari_invisp.viewer.docks.batch import BatchDock
 from napari_invisp.viewer.docks.compare import CompareDock
 from napari_invisp.viewer.docks.errors import ErrorMapsDock
@@ -262,6 +263,34 @@ def batch() -> Picture:
         widget.start_button.click()
         stage.until(lambda: not widget.running)
         stage.viewer.reset_view()
+        stage.settle()
+        return stage.shot()
+
+
+@scene("tour-archive.jpg")
+def archive() -> Picture:
+    with tempfile.TemporaryDirectory() as folder, Stage() as stage:
+        stage.rendered()
+        widget = stage.dock(ArchiveDock)
+        widget.archive_form["exact"].value = True
+        widget.save(Path(folder) / "dog.jpg")
+        stage.until(lambda: not widget.running)
+        stage.settle()
+        return stage.shot()
+
+
+@scene("tour-sizes.jpg")
+def sizes() -> Picture:
+    with tempfile.TemporaryDirectory() as folder, Stage(empty=True) as stage:
+        head, record = Path(folder) / "dog-head.dng", read_raw(sample_path())
+        write_dng(head, record.replace(mosaic=record.mosaic[:800].copy()))
+        stage.viewer.open(head, plugin="napari-invisp")
+        widget = stage.dock(ArchiveDock)
+        widget.compare_button.click()
+        stage.until(lambda: not widget.running)
+        stage.settle()
+        bar = widget.findChild(QScrollArea).verticalScrollBar()
+        bar.setValue(bar.maximum())
         stage.settle()
         return stage.shot()
 

@@ -346,6 +346,8 @@ _FIGURES = {
     "headroom": "{:g}",
     "quality": "{}",
     "subsampling": "{}",
+    "side_info": "{}",
+    "exact": "{}",
     "jpeg_bytes": "{}",
     "bpp": "{:.2f}",
     "compression_ratio": "{:.2f}",

@@ -15,7 +15,7 @@ from records import make_smooth_record
 from napari_invisp.inspection.provenance import FORMAT, Provenance, of_recovery, recall
 from napari_invisp.pipeline import Pipeline
 from napari_invisp.sensor.dng import write_dng
-from napari_invisp.settings import RenderSettings
+from napari_invisp.settings import ArchiveSettings, RenderSettings
 
 FULL = Provenance(
     kind="recovered_mosaic",
@@ -112,6 +112,25 @@ def test_a_jpeg_and_its_dng_say_how_they_were_made(tmp_path: Path) -> None:
     assert again == made
     assert (again.kind, again.source, again.model) == ("recovered_mosaic", "photo.jpg", "physics")
     assert (again.headroom, again.quality, again.subsampling) == settings[1:]
+    assert (again.side_info, again.exact, again.helped_by) == (None, None, "")
+
+
+@pytest.mark.parametrize("archive", [{"exact": True}, {"side_info": 2048}])
+def test_recovered_raw_says_what_helped(tmp_path: Path, archive: dict[str, Any]) -> None:
+    record, pipeline = make_smooth_record(), Pipeline(RenderSettings(model="physics"))
+    data = pipeline.encode(pipeline.render(record), archive=ArchiveSettings(**archive))
+    recovery = pipeline.recover(data)
+    made = of_recovery(recovery, "photo.jpg")
+    write_dng(tmp_path / "photo.dng", recovery.record, private=made.to_private())
+    again = recall(tmp_path / "photo.dng")
+    assert again == made
+    if "exact" in archive:
+        assert (again.exact, again.side_info) == (True, None)
+        assert again.helped_by == "an exact archive"
+    else:
+        assert again.exact is None
+        assert again.side_info == recovery.side_info > 0
+        assert again.helped_by == f"{recovery.side_info:,} bytes of side information"
 
 
 def test_files_of_others_say_nothing(tmp_path: Path) -> None:

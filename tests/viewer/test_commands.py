@@ -21,6 +21,7 @@ import napari_invisp
 from napari_invisp.inspection.rate import SWEEP
 from napari_invisp.viewer import commands
 from napari_invisp.viewer.compare.comparing import Mode
+from napari_invisp.viewer.docks.archive import ArchiveDock
 from napari_invisp.viewer.docks.base import Dock
 from napari_invisp.viewer.docks.batch import BatchDock
 from napari_invisp.viewer.docks.compare import CompareDock
@@ -43,6 +44,7 @@ DOCKS = {
     "errors": ErrorMapsDock,
     "jpeg": JpegDock,
     "batch": BatchDock,
+    "archive": ArchiveDock,
     "compare": CompareDock,
     "retouch": RetouchDock,
     "hdr": HdrDock,
@@ -301,6 +303,16 @@ def test_every_command_does_what_it_says(
         do.wait(lambda path=path: f"info: saved {path}" in said)
         assert path.stat().st_size > 100
 
+    archive = do.dock(ArchiveDock)
+    kept = tmp_path / "kept.jpg"
+    chosen.append(kept)
+    do("archive_jpeg")
+    do.wait(lambda: not archive.running)
+    assert kept.stat().st_size > 100
+    do("compare_sizes")
+    do.wait(lambda: archive.table.rowCount() > 0)
+    archive.cancel()
+
     layers.clear()
     chosen.append(jpeg)
     do("recover_file")
@@ -328,6 +340,8 @@ def test_what_cannot_be_done_is_said_in_one_sentence(
         ("flip", "open or make two images to compare first"),
         ("keep_as_a", "render a RAW first"),
         ("recall", "nothing is known of 'other': napari-invisp did not make it"),
+        ("archive_jpeg", "open a camera RAW file first"),
+        ("compare_sizes", "open a camera RAW file that is still there"),
         ("recover_layer", "select a layer that was opened from a JPEG file first"),
         ("export_layer", "select a layer that napari-invisp made, to export it"),
         (

@@ -27,6 +27,7 @@ from napari_invisp.sensor.dng import write_dng
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.settings import RenderSettings
 from napari_invisp.viewer import commands
+from napari_invisp.viewer.docks.archive import ArchiveDock
 from napari_invisp.viewer.docks.compare import CompareDock
 from napari_invisp.viewer.docks.errors import ErrorMapsDock
 from napari_invisp.viewer.docks.histogram import HistogramDock
@@ -307,7 +308,14 @@ def test_a_dock_that_is_opened_again_finds_its_results(
 def test_other_docks_survive_all_that(qtbot: QtBot, desk: Desk, original: RawRecord) -> None:
     docks = [
         kind(desk.viewer)
-        for kind in (CompareDock, ErrorMapsDock, HistogramDock, JpegDock, ReadoutDock)
+        for kind in (
+            CompareDock,
+            ErrorMapsDock,
+            HistogramDock,
+            JpegDock,
+            ReadoutDock,
+            ArchiveDock,
+        )
     ]
     docks.append(RateDock(desk.viewer, desk.widget))
     for dock in docks:
@@ -455,7 +463,7 @@ def test_the_window_may_be_closed_during_a_run(
     qtbot: QtBot, open_desk: Callable[[Path], Desk], dng: Path, said: list[str], run: str
 ) -> None:
     desk = open_desk(dng)
-    for kind in (CompareDock, ErrorMapsDock, HistogramDock, RateDock, ReadoutDock):
+    for kind in (ArchiveDock, CompareDock, ErrorMapsDock, HistogramDock, RateDock, ReadoutDock):
         commands.dock(desk.viewer, kind)
     desk.render()
     desk.start(run)

@@ -12,8 +12,14 @@ from npe2 import PluginManager, PluginManifest
 from pytestqt.qtbot import QtBot
 
 import napari_invisp
-from napari_invisp.settings import RenderSettings, control_of, controls, kind_of
-from napari_invisp.viewer.preferences import HEADINGS, PLUGIN, default_settings, on_change
+from napari_invisp.settings import ArchiveSettings, RenderSettings, control_of, controls, kind_of
+from napari_invisp.viewer.preferences import (
+    HEADINGS,
+    PLUGIN,
+    default_archive,
+    default_settings,
+    on_change,
+)
 
 MANIFEST = Path(napari_invisp.__file__).parent / "napari.yaml"
 KINDS = {"string": str, "number": float, "integer": int, "boolean": bool}
@@ -44,7 +50,8 @@ def test_every_property_is_a_field_of_the_settings() -> None:
     configurations = PluginManifest.from_file(MANIFEST).contributions.configurations
     assert tuple(configurations) == HEADINGS
     properties = {n: p for each in configurations.values() for n, p in each.properties.items()}
-    named = {each.name: (each, control) for each, control in controls(RenderSettings)}
+    offered = (*controls(RenderSettings), *controls(ArchiveSettings))
+    named = {each.name: (each, control) for each, control in offered}
     assert properties.keys() == named.keys()
     for name, prop in properties.items():
         field, control = named[name]
@@ -60,6 +67,7 @@ def test_without_a_word_from_the_user_the_defaults_hold(
     preferences: Any, warnings: list[str]
 ) -> None:
     assert default_settings() == RenderSettings()
+    assert default_archive() == ArchiveSettings()
     assert warnings == []
 
 
@@ -72,11 +80,13 @@ def test_what_the_user_prefers_is_what_is_used(preferences: Any, warnings: list[
     wanted = RenderSettings(
         device="cpu", tile=256, model="physics", headroom=0.25, quality=75, subsampling="4:4:4"
     )
+    carried = ArchiveSettings(side_info=4096, exact=True)
     for heading in HEADINGS:
         group = getattr(preferences, heading)
         for name in type(group).model_fields:
-            setattr(group, name, getattr(wanted, name))
+            setattr(group, name, getattr(carried if heading == "archive" else wanted, name))
     assert default_settings() == wanted
+    assert default_archive() == carried
     assert warnings == []
 
 

@@ -114,11 +114,25 @@ def _cells(rows: Sequence[FileRow], columns: Sequence[str]) -> Iterator[list[str
 
 
 def _csv(rows: Sequence[FileRow], models: Mapping[str, Any]) -> str:
+    return csv_table(rows)
+
+
+def csv_table(rows: Sequence[FileRow], averaged: bool = True) -> str:
+    """Return rows, rounded, and their means as CSV.
+
+    Parameters
+    ----------
+    rows
+        All of one kind.
+    averaged
+        Whether there are means, which say nothing new of a single file.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     columns = _columns(rows)
     writer.writerow(columns)
-    writer.writerows(_cells(rows, columns))
+    cells = list(_cells(rows, columns))
+    writer.writerows(cells if averaged else cells[: len(rows)])
     return stream.getvalue()
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from napari_invisp.archive import correction
+from napari_invisp.archive import exact as exact_archive
 from napari_invisp.errors import CapsuleError, CheckpointError, RawFileError
 from napari_invisp.files import read_whole
 from napari_invisp.jpeg.capsule import Resaved, carries_capsule, check_coding, from_jpeg
@@ -37,6 +39,11 @@ class Inside:
         How it was rendered, as far as the capsule says.
     resaved
         How the image data were changed since; ``None`` if they are as they were written.
+    side_info
+        Bytes of side information that it carries; of use only if nothing was changed since.
+    exact
+        Whether it is an exact archive, in which side information has no part; of use only if
+        nothing was changed since.
     """
 
     model: str
@@ -46,6 +53,15 @@ class Inside:
     subsampling: str | None
     headroom: float | None
     resaved: Resaved | None
+    side_info: int = 0
+    exact: bool = False
+
+    @property
+    def carries(self) -> str:
+        """What it carries to bring back more of the RAW, in words; empty if nothing."""
+        if self.exact:
+            return "exact archive"
+        return f"{self.side_info:,} bytes of side information" if self.side_info else ""
 
 
 @dataclass(frozen=True)
@@ -106,7 +122,8 @@ class JpegFacts:
         taken = f"taken {self.capture.taken}" if self.capture.taken else None
         if self.inside is not None:
             rendered = f"quality {self.inside.quality or '?'}"
-            parts = [self.camera, self.inside.model, rendered, taken]
+            carries = self.inside.carries if self.inside.resaved is None else ""
+            parts = [self.camera, self.inside.model, rendered, carries, taken]
             kind = "napari-invisp JPEG"
         elif self.problem is not None:
             parts, kind = [self.problem], "napari-invisp JPEG whose RAW is lost"
@@ -175,6 +192,8 @@ def _look_inside(data: bytes, name: str) -> tuple[Inside, RawRecord]:
     try:
         facts = {k: v for k, v in header["raw"].items() if k not in ("height", "width")}
         record = RawRecord.from_facts(facts, np.empty((2, 2), np.uint16))
+        sections = capsule.sections
+        archived = exact_archive.SECTION in sections
         model, render = header["model"], header.get("render") or {}
         inside = Inside(
             model=str(model["name"]),
@@ -184,6 +203,8 @@ def _look_inside(data: bytes, name: str) -> tuple[Inside, RawRecord]:
             subsampling=render.get("subsampling"),
             headroom=render.get("headroom"),
             resaved=resaved,
+            side_info=0 if archived else len(sections.get(correction.SECTION, b"")),
+            exact=archived,
         )
     except (KeyError, TypeError, AttributeError, RawFileError) as error:
         raise CapsuleError(f"{name}: its capsule is damaged ({error})") from error

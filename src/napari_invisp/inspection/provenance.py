@@ -65,6 +65,9 @@ class Provenance:
         What took the picture, and when, in EXIF's form.
     model, headroom, quality, subsampling
         How it was rendered and kept as JPEG.
+    side_info, exact
+        Of recovered RAW: bytes of side information that were applied, and whether it is from an
+        exact archive.
     figures
         By name, such as ``raw_psnr``; those that are infinite become ``None`` in a file.
     values
@@ -81,10 +84,19 @@ class Provenance:
     headroom: float | None = None
     quality: int | None = None
     subsampling: str | None = None
+    side_info: int | None = None
+    exact: bool | None = None
     figures: Mapping[str, Figure] = field(default_factory=dict)
     values: str | None = None
     software: str | None = field(default_factory=_software)
     made: str | None = field(default_factory=_now)
+
+    @property
+    def helped_by(self) -> str:
+        """What brought back more of the RAW than the picture does, in words; empty if nothing."""
+        if self.exact:
+            return "an exact archive"
+        return f"{self.side_info:,} bytes of side information" if self.side_info else ""
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some fields changed."""
@@ -137,6 +149,8 @@ def of_recovery(recovery: Recovery, source: Path | str) -> Provenance:
         headroom=_checked("headroom", render.get("headroom")),
         quality=recovery.jpeg.quality,
         subsampling=recovery.jpeg.subsampling,
+        side_info=recovery.side_info or None,
+        exact=recovery.exact or None,
     )
 
 
@@ -240,8 +254,10 @@ def _fits(name: str, value: Any) -> bool:
         return name != "kind"
     if name == "headroom":
         return _is_number(value)
-    if name == "quality":
+    if name in ("quality", "side_info"):
         return type(value) is int
+    if name == "exact":
+        return type(value) is bool
     return isinstance(value, str)
 
 

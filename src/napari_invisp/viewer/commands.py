@@ -9,6 +9,7 @@ from napari.utils.notifications import show_error, show_info
 from qtpy.QtWidgets import QDockWidget, QPushButton
 
 from napari_invisp.viewer.compare.comparing import Mode
+from napari_invisp.viewer.docks.archive import ArchiveDock
 from napari_invisp.viewer.docks.base import Dock
 from napari_invisp.viewer.docks.compare import CompareDock
 from napari_invisp.viewer.docks.errors import ErrorMapsDock
@@ -30,6 +31,7 @@ _D = TypeVar("_D", bound=Dock)
 _STOPS = 0.5
 
 _NOTHING_TO_COMPARE = "open or make two images to compare first"
+_NOTHING_OPEN = "open a camera RAW file first"
 _NOTHING_RENDERED = "render a RAW first"
 
 
@@ -71,7 +73,7 @@ def _at_hand(viewer: Viewer, kind: type[_D]) -> _D:
 
 def render(viewer: Viewer) -> None:
     """Render the picked RAW, encode it and recover it."""
-    _press(_at_hand(viewer, RenderDock).render_button, "open a camera RAW file first")
+    _press(_at_hand(viewer, RenderDock).render_button, _NOTHING_OPEN)
 
 
 def recover(viewer: Viewer) -> None:
@@ -109,6 +111,19 @@ def recover_file(viewer: Viewer) -> None:
     path = ask_for_jpeg(None)
     if path is not None:
         dock(viewer).recover_files([path])
+
+
+# -- keeping -----------------------------------------------------------------------------------
+
+
+def archive_jpeg(viewer: Viewer) -> None:
+    """Ask for a file, and keep the picked RAW in it as the archive dock says."""
+    _press(dock(viewer, ArchiveDock).save_button, _NOTHING_OPEN)
+
+
+def compare_sizes(viewer: Viewer) -> None:
+    """Measure what the picked RAW takes, kept in several ways."""
+    _press(dock(viewer, ArchiveDock).compare_button, "open a camera RAW file that is still there")
 
 
 # -- what is shown -----------------------------------------------------------------------------

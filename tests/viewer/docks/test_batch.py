@@ -28,7 +28,17 @@ from napari_invisp.viewer.commands import dock
 from napari_invisp.viewer.docks.batch import BatchDock
 from napari_invisp.viewer.work.worker import THREAD_NAME, Runner
 
-COLUMNS = ("File", "Job", "State", "JPEG bytes", "bpp", "Ratio", "RAW PSNR", "Seconds")
+COLUMNS = (
+    "File",
+    "Job",
+    "State",
+    "JPEG bytes",
+    "bpp",
+    "Ratio",
+    "Carries",
+    "RAW PSNR",
+    "Seconds",
+)
 
 
 @pytest.fixture
@@ -150,6 +160,32 @@ def test_jpeg_files_are_recovered(
     assert read_raw(widget.folder / "photo-recovered.dng").mosaic.shape == record.mosaic.shape
 
 
+def test_archives_and_side_information_are_written_and_read(
+    widget: BatchDock, files: list[Path], record: RawRecord, finish: Callable[[], None]
+) -> None:
+    widget.form["measure"].value = True
+    widget.form["side_info"].value = 4096
+    widget.add(files[:1])
+    widget.start()
+    finish()
+    assert texts(widget, 0)["Carries"] == "4,096 bytes"
+    assert 0 < describe(widget.folder / "one.jpg").inside.side_info <= 4096
+    widget.form["exact"].value = True
+    widget.add(files[2:])
+    widget.start()
+    finish()
+    cells = texts(widget, 1)
+    assert (cells["Carries"], cells["RAW PSNR"]) == ("exact archive", "infinite")
+    jpeg = widget.folder / "three.jpg"
+    assert describe(jpeg).inside.exact
+    widget.add([jpeg])
+    widget.start()
+    finish()
+    assert texts(widget, 2)["Carries"] == "exact archive"
+    again = read_raw(widget.folder / "three-recovered.dng")
+    np.testing.assert_array_equal(again.mosaic, record.mosaic)
+
+
 def test_only_what_is_not_done_is_worked_on_again(
     widget: BatchDock, files: list[Path], dng: Path, finish: Callable[[], None]
 ) -> None:
@@ -259,10 +295,10 @@ def test_a_defect_is_told_and_the_rest_goes_on(
     original = Pipeline.encode
     once = iter([True])
 
-    def encode(pipeline: Pipeline, *arguments: object):
+    def encode(pipeline: Pipeline, *arguments: object, **named: object):
         if next(once, False):
             raise ZeroDivisionError("a defect")
-        return original(pipeline, *arguments)
+        return original(pipeline, *arguments, **named)
 
     monkeypatch.setattr(Pipeline, "encode", encode)
     widget.add([files[0], files[2]])

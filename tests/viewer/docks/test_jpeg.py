@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import napari
 import numpy as np
@@ -22,14 +23,19 @@ from napari_invisp.jpeg.codec import encode_jpeg
 from napari_invisp.jpeg.exif import build_exif
 from napari_invisp.jpeg.segments import JpegStream
 from napari_invisp.pipeline import Pipeline
+from napari_invisp.sensor.original import Original
 from napari_invisp.sensor.reading import read_raw
 from napari_invisp.sensor.record import RawRecord
-from napari_invisp.settings import RenderSettings
+from napari_invisp.sensor.tiff import Entry
+from napari_invisp.settings import ArchiveSettings, RenderSettings
 from napari_invisp.viewer.commands import dock
 from napari_invisp.viewer.docks.jpeg import JpegDock
+from napari_invisp.viewer.docks.render import RenderDock
 from napari_invisp.viewer.layers import KIND, RECORD, SOURCE, Kind, base_name, facts_of
+from napari_invisp.viewer.layers.provenance import in_words, known_of
 from napari_invisp.viewer.work.worker import THREAD_NAME
 
+MAKER_NOTE = Entry(37500, 7, b"known to the maker alone")
 PHOTOGRAPH = astronaut()[:120, :160]
 
 
@@ -39,6 +45,21 @@ def capsule(record: RawRecord, tmp_path: Path) -> Path:
     pipeline = Pipeline(RenderSettings(model="physics", quality=81, headroom=0.25))
     path.write_bytes(pipeline.encode(pipeline.render(record)))
     return path
+
+
+@pytest.fixture
+def keep(record: RawRecord, tmp_path: Path) -> Callable[..., Path]:
+    """Writes a JPEG that carries more than its capsule."""
+
+    def keep(**archive: Any) -> Path:
+        path = tmp_path / "kept.jpg"
+        pipeline = Pipeline(RenderSettings(model="physics"))
+        original = Original(exif=(MAKER_NOTE,))
+        rendering, carried = pipeline.render(record), ArchiveSettings(**archive)
+        path.write_bytes(pipeline.encode(rendering, archive=carried, original=original))
+        return path
+
+    return keep
 
 
 @pytest.fixture
@@ -93,11 +114,65 @@ def test_a_jpeg_that_holds_its_raw(
     assert values["taken"] == "2021:06:05 04:03:02"
     assert values["model"] == "physics"
     assert values["settings"] == "quality 81, 4:2:2, headroom 0.25"
+    assert values["carries"] == "nothing more"
     assert values["since"] == "unchanged"
     assert values["frame"].startswith("128 × 96, ")
     assert widget.recover_button.isEnabled()
     assert not widget.guess_button.isVisibleTo(widget)
     assert not widget.note.isVisibleTo(widget)
+
+
+def test_it_says_what_a_jpeg_carries(
+    widget: JpegDock, looked: Callable[[Path], None], keep: Callable[..., Path]
+) -> None:
+    path = keep(side_info=2048)
+    sections = from_jpeg(path.read_bytes()).sections
+    looked(path)
+    size = len(sections["correction"])
+    assert shown(widget)["carries"] == f"{size:,} bytes of side information"
+    assert f"{size:,} bytes of side information" in str(widget.facts)
+
+    looked(keep(exact=True))
+    assert widget.statement.text() == "A napari-invisp JPEG: an exact archive of its RAW"
+    assert shown(widget)["carries"] == "exact archive"
+    # What another program has saved again no longer fits what it carries.
+    segments = JpegStream.parse(path.read_bytes()).application(9)
+    again = JpegStream.parse(encode_jpeg(PHOTOGRAPH[:96, :128], 60)).with_application(segments)
+    path.write_bytes(again.to_bytes())
+    looked(path)
+    assert widget.statement.text() == "A napari-invisp JPEG: its RAW can be recovered"
+    assert shown(widget)["carries"] == "exact archive, which fits no longer"
+    assert "exact archive" not in str(widget.facts)
+
+
+@pytest.mark.parametrize("archive", [{"exact": True}, {"side_info": 2048}])
+def test_what_is_recovered_knows_what_it_was_recovered_by(
+    qtbot: QtBot,
+    viewer: ViewerModel,
+    widget: JpegDock,
+    looked: Callable[[Path], None],
+    keep: Callable[..., Path],
+    record: RawRecord,
+    archive: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = keep(**archive)
+    looked(path)
+    render = RenderDock(viewer)
+    qtbot.addWidget(render)
+    render.recover_files([path])
+    qtbot.waitUntil(lambda: not render.running, timeout=20_000)
+    saved = path.with_name("saved.dng")
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(saved), ""))
+    widget.save_button.click()
+    qtbot.waitUntil(lambda: not widget.running)
+    viewer.open(saved, plugin="napari-invisp")
+    words = ", with an exact archive" if "exact" in archive else f" {widget.facts.inside.carries}"
+    for name in ("kept recovered RAW", "saved recovered RAW"):
+        assert in_words(known_of(viewer.layers[name])).endswith(words)
+    exact = "exact" in archive
+    assert np.array_equal(read_raw(saved).mosaic, record.mosaic) == exact
+    assert (MAKER_NOTE in Original.of(saved.read_bytes()).exif) == exact
 
 
 def test_a_jpeg_of_another_program(

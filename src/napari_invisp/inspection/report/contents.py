@@ -226,7 +226,7 @@ def _facts(data: ReportData) -> list[tuple[str, str]]:
             "JPEG quality": made.quality,
         }
         worded = [f"{name} {value}" for name, value in settings.items() if value is not None]
-        facts["Made with"] = ", ".join(filter(None, [*worded, made.subsampling]))
+        facts["Made with"] = ", ".join(filter(None, [*worded, made.subsampling, made.helped_by]))
         facts["Written by"] = made.software or ""
     facts["Report"] = f"{Provenance('report').software}, {datetime.now():%Y-%m-%d %H:%M}"
     return [(name, text) for name, text in facts.items() if text]

@@ -35,7 +35,7 @@ from napari_invisp.viewer.docks.tasks import TaskTable
 from napari_invisp.viewer.failures import report_failure
 from napari_invisp.viewer.files.readers import read_layers
 from napari_invisp.viewer.layers import LayerData
-from napari_invisp.viewer.preferences import default_settings
+from napari_invisp.viewer.preferences import default_archive, default_settings
 from napari_invisp.viewer.work.worker import Report, Runner
 
 _BESIDE = "beside each file"
@@ -147,7 +147,7 @@ class BatchDock(Dock):
         self.csv_button = button(
             "batch_csv", "Save figures as CSV…", self._save_csv, "save the table with all figures"
         )
-        preferred = BatchSettings(**asdict(default_settings()))
+        preferred = BatchSettings(**asdict(default_settings()), **asdict(default_archive()))
         self.form = Form(BatchSettings, ("device", "tile"), preferred)
         named(self.form, "batch_settings")
         self.folder_button = button(

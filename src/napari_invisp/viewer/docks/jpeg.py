@@ -59,6 +59,7 @@ _ROWS = {
     "coding": ("JPEG", "quality and chroma subsampling that the file has now"),
     "model": ("Rendered by", "the model that made the picture, and that takes it back"),
     "settings": ("Rendered at", "quality, chroma subsampling and headroom when it was rendered"),
+    "carries": ("Carries", "what it holds besides, to bring back more of the RAW"),
     "since": ("Since then", "whether a program has saved the image data again"),
     "software": ("Written by", "what wrote the file, by its own account"),
 }
@@ -342,6 +343,8 @@ def _statement(facts: JpegFacts) -> tuple[str, str]:
     if inside is None:
         return "A JPEG of another program: no RAW inside", ""
     statement = "A napari-invisp JPEG: its RAW can be recovered"
+    if inside.exact and inside.resaved is None:
+        statement = "A napari-invisp JPEG: an exact archive of its RAW"
     details = [_sentence(inside.resaved)] if inside.resaved is not None else []
     if inside.checkpoint is not None:
         details.append(
@@ -373,6 +376,10 @@ def _texts(facts: JpegFacts) -> dict[str, str]:
         texts["model"] = inside.model + (f" ({inside.checkpoint})" if inside.checkpoint else "")
         texts["settings"] = (
             f"quality {inside.quality or '?'}, {inside.subsampling or '?'}, headroom {headroom}"
+        )
+        fits = inside.resaved is None or not inside.carries
+        texts["carries"] = (inside.carries or "nothing more") + (
+            "" if fits else ", which fits no longer"
         )
         texts["since"] = "unchanged" if inside.resaved is None else "saved again"
     return texts

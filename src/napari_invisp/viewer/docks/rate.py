@@ -16,13 +16,11 @@ from napari_invisp.inspection.rate import SWEEP, RateCurves, RatePoint
 from napari_invisp.pipeline import Rendering
 from napari_invisp.viewer.controls import named
 from napari_invisp.viewer.docks.base import Dock, button, label
-from napari_invisp.viewer.docks.plots import TEXT, Plot
+from napari_invisp.viewer.docks.plots import COLOURS, TEXT, Plot
 from napari_invisp.viewer.docks.render import RenderDock
 from napari_invisp.viewer.layers import FIGURES, RENDERING
 from napari_invisp.viewer.work.bench import line_of
 
-# Okabe and Ito's colours, those that are bright enough for dark ground.
-_COLOURS = ("#56B4E9", "#E69F00", "#2ec99a", "#CC79A7", "#F0E442", "#D55E00")
 _HEIGHT = 200
 _PANELS = {
     "raw_psnr": ("RAW PSNR (dB)", "recovered against original RAW"),
@@ -99,9 +97,7 @@ class RateDock(Dock):
     @staticmethod
     def _plot(name: str, title: str) -> Plot:
         plot = Plot(f"rate.{name}", _HEIGHT)
-        plot.setLabel("left", title, color=TEXT)
-        plot.setLabel("bottom", "bits a pixel", color=TEXT)
-        plot.addLegend(offset=(-8, -8), labelTextColor=TEXT, brush="#1b1d23c0")
+        plot.title(title, "bits a pixel")
         plot.setToolTip(f"{_PANELS[name][1]}; the ring marks the present JPEG")
         return plot
 
@@ -126,17 +122,8 @@ class RateDock(Dock):
         for name, plot in self.plots.items():
             plot.clear()
             for n, (line, points) in enumerate(curves):
-                colour = _COLOURS[n % len(_COLOURS)]
                 places = [(point.bpp, getattr(point, name)) for point in points]
-                plot.plot(
-                    *zip(*places, strict=True),
-                    pen=pg.mkPen(colour, width=1.5),
-                    symbol="o",
-                    symbolSize=6,
-                    symbolBrush=colour,
-                    symbolPen=None,
-                    name=str(line),
-                )
+                plot.curve(places, COLOURS[n % len(COLOURS)], str(line))
             if present is not None:
                 ring = pg.mkPen(TEXT, width=2)
                 plot.plot(
@@ -153,7 +140,7 @@ class RateDock(Dock):
 
     def _fill(self, curves: RateCurves, present: RatePoint | None) -> None:
         rows = [
-            (line, _COLOURS[n % len(_COLOURS)], point)
+            (line, COLOURS[n % len(COLOURS)], point)
             for n, (line, points) in enumerate(curves)
             for point in points
         ]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import napari.viewer
-from magicgui.widgets import ComboBox
 from napari.layers import Layer
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import (
@@ -27,18 +26,14 @@ from napari_invisp.pipeline import Rendering
 from napari_invisp.viewer.controls import Controls, named
 from napari_invisp.viewer.docks.base import Dock, button, button_row, label
 from napari_invisp.viewer.docks.figures import FiguresPanel
+from napari_invisp.viewer.docks.picker import RawPicker
 from napari_invisp.viewer.files.exporting import DNG, JPEG, Format, ask_and_export
 from napari_invisp.viewer.layers import (
     FIGURES,
     JPEG_SUFFIXES,
-    KIND,
-    LOOKS,
-    MOSAICS,
-    ORIGINAL,
     RENDERING,
     Kind,
     base_name,
-    facts_of,
     jpeg_path_of,
     raw_of,
 )
@@ -99,8 +94,7 @@ class RenderDock(Dock):
     @property
     def raw_layer(self) -> Layer | None:
         """The RAW layer that is picked."""
-        layer: Layer | None = self.picker.value
-        return layer
+        return self.picker.layer
 
     def render_raw(self) -> None:
         """Render the picked RAW, encode it and recover it."""
@@ -138,13 +132,7 @@ class RenderDock(Dock):
     # -- parts ---------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        self.picker = ComboBox(
-            label="RAW layer",
-            choices=self._raw_choices,
-            nullable=False,
-            tooltip="the RAW to work on; follows the layer that is selected",
-        )
-        named(self.picker.native, "picker", self.picker.tooltip or "")
+        self.picker = RawPicker(self._viewer, "picker")
         self.controls = Controls(default_settings())
 
         self.render_button = button(
@@ -255,21 +243,6 @@ class RenderDock(Dock):
 
     # -- layers --------------------------------------------------------------------------------
 
-    def _raw_choices(self, _: Any) -> list[tuple[str, Layer]]:
-        """List the RAW layers: one for each record, its picture rather than its mosaic."""
-        chosen: list[Layer] = []
-        for layer in self._viewer.layers:
-            facts, record = facts_of(layer), raw_of(layer)
-            pictures = (Kind.JPEG, Kind.MERGED, *LOOKS)
-            if record is None or ORIGINAL in facts or facts[KIND] in pictures:
-                continue
-            same = next((i for i, other in enumerate(chosen) if raw_of(other) is record), None)
-            if same is None:
-                chosen.append(layer)
-            elif facts_of(chosen[same])[KIND] in MOSAICS:
-                chosen[same] = layer
-        return [(layer.name, layer) for layer in chosen]
-
     def _list_raw(self, _: Any = None) -> None:
         self.picker.reset_choices()
         self._refresh()
@@ -284,12 +257,8 @@ class RenderDock(Dock):
 
     def _follow(self, _: Any = None) -> None:
         """Pick the RAW that the selected layer belongs to."""
-        active = self._viewer.layers.selection.active
-        record = raw_of(active) if active is not None and not self.runs.adding else None
-        if record is not None:
-            for _, layer in self._raw_choices(None):
-                if raw_of(layer) is record:
-                    self.picker.value = layer
+        if not self.runs.adding:
+            self.picker.follow()
         self._refresh()
 
     def _on_any(self, event: Any) -> None:

@@ -16,6 +16,7 @@ _COLUMNS = {
     "jpeg_bytes": ("JPEG bytes", "size of the JPEG file, with all that is needed to recover"),
     "bpp": ("bpp", "bits of the JPEG file for each pixel"),
     "compression_ratio": ("Ratio", "how many times larger the packed RAW samples are"),
+    "carries": ("Carries", "what the JPEG holds besides, to bring back more of the RAW"),
     "raw_psnr": ("RAW PSNR", "dB between recovered and original RAW, if it is measured"),
     "seconds": ("Seconds", "from reading the file to the result on disk"),
 }
@@ -68,7 +69,13 @@ class TaskTable(QTableWidget):
     def put(self, first: QTableWidgetItem, task: Task) -> None:
         """Show a task in a row."""
         first.setData(_TASK, task)
-        texts = {"file": task.source.name, "job": str(task.job), "state": str(task.state)}
+        texts = {
+            "file": task.source.name,
+            "job": str(task.job),
+            "state": str(task.state),
+            "carries": _carries(task),
+            "raw_psnr": figure(task, "raw_psnr").replace("inf", "infinite"),
+        }
         told = task.problem or "\n".join(task.facts.get("warnings", ()))
         tips = {"file": str(task.source), "job": str(task.target or ""), "state": told}
         for column, name in enumerate(_COLUMNS):
@@ -89,3 +96,10 @@ class TaskTable(QTableWidget):
         if cell is None:
             raise IndexError(f"the table has no row {row}")
         return cell
+
+
+def _carries(task: Task) -> str:
+    if task.facts.get("exact"):
+        return "exact archive"
+    size = task.facts.get("side_info")
+    return f"{size:,} bytes" if size else ""

@@ -31,6 +31,7 @@ from napari_invisp.viewer.layers import (
     MAP,
     METADATA_KEY,
     MOSAICS,
+    ORIGINAL_TAGS,
     PARTIAL,
     QUALITY,
     RAW_PICTURES,
@@ -49,7 +50,8 @@ def write_dng_layer(path: str, data: Any, arguments: dict[str, Any]) -> list[str
     """Save a RAW layer, mosaic or bilinear, as DNG.
 
     Of a mosaic layer its present values are saved, so that it may have been worked on; of a
-    bilinear one the RAW that it shows.
+    bilinear one the RAW that it shows. What came out of an exact archive gets the tags of the
+    original file.
     """
     facts, name = _facts(arguments), arguments.get("name", "")
     if facts.get(KIND) not in (*MOSAICS, *RAW_PICTURES) or RECORD not in facts:
@@ -59,7 +61,13 @@ def write_dng_layer(path: str, data: Any, arguments: dict[str, Any]) -> list[str
     private = provenance_of(facts).to_private()
     description = DESCRIPTION if facts[KIND] in GUESSES else ""
     record = _present_record(facts, data, arguments)
-    write_dng(path, record, private=private, description=description)
+    write_dng(
+        path,
+        record,
+        private=private,
+        description=description,
+        original=facts.get(ORIGINAL_TAGS),
+    )
     return [path]
 
 

@@ -40,6 +40,10 @@ FIGURES = "figures"
 #: Of results: how they were made.
 MODEL, HEADROOM, QUALITY, SUBSAMPLING = "model", "headroom", "quality", "subsampling"
 
+#: Of recovered RAW: the bytes of side information that were applied; ``True`` if it is from an
+#: exact archive; and the :class:`~napari_invisp.sensor.original.Original` that such a one holds.
+SIDE_INFO, EXACT, ORIGINAL_TAGS = "side_info", "exact", "original_tags"
+
 #: Of results that the user keeps beside later ones: the letter that they are kept under.
 KEPT = "kept"
 #: Of results that are not of one piece yet: ``True`` until the whole frame is of one setting.
@@ -56,6 +60,8 @@ PAIR = "pair"
 
 #: Of RAW layers: the :class:`~napari_invisp.inspection.rate.RateCurves` that were measured.
 CURVES = "curves"
+#: Of RAW layers: the :class:`~napari_invisp.viewer.work.archiving.Sizes` that were compared.
+SIZES = "sizes"
 
 #: Of pictures that are made of other layers: the ``unique_id`` of these, or paths of files.
 MADE_OF = "made_of"

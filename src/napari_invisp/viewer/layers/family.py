@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -116,6 +116,18 @@ def family_of(
     sources = {facts_of(each)[KIND]: each for each in members if ORIGINAL not in facts_of(each)}
     results = {facts_of(each)[KIND]: each for each in members if ORIGINAL in facts_of(each)}
     return Family(raw, sources, results)
+
+
+def fact_of_results(layers: Sequence[Layer], raw: Layer, key: str) -> Any:
+    """Look up what the results of a RAW layer know; ``None`` if there are none.
+
+    Those that are kept beside later ones do not count.
+    """
+    for layer in reversed(layers):
+        facts = facts_of(layer)
+        if key in facts and KEPT not in facts and raw_of(layer) is raw_of(raw):
+            return facts[key]
+    return None
 
 
 def first_of(layers: Mapping[Kind, Layer], kinds: Iterable[Kind]) -> Layer | None:

@@ -11,6 +11,7 @@ from napari.layers import Layer
 
 from napari_invisp.inspection.provenance import Figure, Provenance, recall
 from napari_invisp.viewer.layers import (
+    EXACT,
     FIGURES,
     HEADROOM,
     KEPT,
@@ -22,13 +23,14 @@ from napari_invisp.viewer.layers import (
     PROVENANCE,
     QUALITY,
     RECORD,
+    SIDE_INFO,
     SOURCE,
     SUBSAMPLING,
     Kind,
     facts_of,
 )
 
-_SETTINGS = (MODEL, HEADROOM, QUALITY, SUBSAMPLING)
+_SETTINGS = (MODEL, HEADROOM, QUALITY, SUBSAMPLING, SIDE_INFO, EXACT)
 
 
 def provenance_of(facts: Mapping[str, Any], others: Iterable[Mapping[str, Any]] = ()) -> Provenance:
@@ -131,6 +133,8 @@ def in_words(provenance: Provenance) -> str:
         ", JPEG quality": provenance.quality,
         ",": provenance.subsampling,
     }
+    if provenance.helped_by:
+        told[", with"] = provenance.helped_by
     return what + "".join(f"{w} {value}" for w, value in told.items() if value is not None)
 
 

@@ -20,15 +20,18 @@ from napari_invisp.metrics import (
     compression_ratio,
     rgb_psnr,
 )
-from napari_invisp.pipeline import Pipeline, Rendering
+from napari_invisp.pipeline import Pipeline, Recovery, Rendering
 from napari_invisp.sensor.libraw import reference_srgb
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.settings import RenderSettings
 from napari_invisp.tiling import Part, Watcher
 from napari_invisp.viewer.layers import (
+    EXACT,
     HEADROOM,
     MODEL,
+    ORIGINAL_TAGS,
     QUALITY,
+    SIDE_INFO,
     SUBSAMPLING,
     LayerData,
 )
@@ -149,6 +152,16 @@ def made_with(settings: RenderSettings) -> dict[str, Any]:
         QUALITY: settings.quality,
         SUBSAMPLING: settings.subsampling,
     }
+
+
+def from_archive(recovery: Recovery) -> dict[str, Any]:
+    """Return what layers say about what else the JPEG held to bring back the RAW."""
+    facts = {
+        SIDE_INFO: recovery.side_info or None,
+        EXACT: recovery.exact or None,
+        ORIGINAL_TAGS: recovery.original,
+    }
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def size_of(size: int, record: RawRecord) -> tuple[int, float, float]:

@@ -40,6 +40,7 @@ from napari_invisp.viewer.work.bench import (
     Bench,
     Callbacks,
     Result,
+    from_archive,
     line_of,
     made_with,
     pipeline_of,
@@ -229,5 +230,6 @@ def _recover_file(path: Path, settings: RenderSettings, report: Callbacks) -> It
     kinds = (Kind.RECOVERED_MOSAIC, Kind.RECOVERED)
     yield Result(frames.layers(kinds, facts, partial=True) + picture, frames)
     report.wait_for_window()
-    pipeline_of(settings, report, frames).recover_unpacked(unpacked)
+    recovery = pipeline_of(settings, report, frames).recover_unpacked(unpacked)
+    facts |= from_archive(recovery)
     yield Result(frames.layers(kinds, facts, partial=False) + picture, frames)

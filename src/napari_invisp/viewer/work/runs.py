@@ -41,6 +41,7 @@ from napari_invisp.viewer.layers import (
     facts_of,
     raw_of,
 )
+from napari_invisp.viewer.layers.family import fact_of_results
 from napari_invisp.viewer.layers.thumbnails import show_thumbnail
 from napari_invisp.viewer.layers.view import part_in_view
 from napari_invisp.viewer.work import jobs
@@ -227,11 +228,7 @@ class Runs(QObject):
 
     def fact(self, raw: Layer, key: str) -> Any:
         """Look up what the results of a RAW layer know; ``None`` if there are none."""
-        for layer in reversed(self._viewer.layers):
-            facts = facts_of(layer)
-            if key in facts and KEPT not in facts and raw_of(layer) is raw_of(raw):
-                return facts[key]
-        return None
+        return fact_of_results(self._viewer.layers, raw, key)
 
     def result(self, raw: Layer, *kinds: Kind) -> Layer | None:
         """Find the newest result of one of some kinds that belongs to a RAW layer."""
