@@ -441,8 +441,8 @@ class PreviewDock(Dock):
             self._want(self._wanted.resting)
 
     def _is_partial(self) -> bool:
-        result = self.result
-        return result is not None and PARTIAL in facts_of(result)
+        # The layer may not have been added yet.
+        return self._shown is not None and self._shown.partial and not self._dismissed
 
     def _finish(self, text: str, done: int = 0) -> None:
         self._run = None
