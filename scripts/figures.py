@@ -39,6 +39,8 @@ RECIPES = {
     "rate": "--models physics universal --quality 60 75 85 90 95 98 --yardstick",
     "compression": "--compression --quality 75 90 95",
     "compression-headroom": "--compression --quality 75 90 95 --headroom 1",
+    "applications": "--applications --quality 90 95 --side-info 0 65536",
+    "applications-bracket": "--applications --bracket --quality 90 95 --side-info 0 65536",
 }
 
 #: Rows of the paper's Table 1, by what `row_of_table_1` calls them; ours last.
