@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +16,9 @@ from napari_invisp.linear import linear_from_codes
 _FULL, _NONE = 235.0, 253.0
 # What the brightest codes of the shortest exposure count: there are no others.
 _LAST_RESORT = np.float32(1e-6)
+# Side of the square around a pixel whose brightest code says how far it is to be trusted: what was
+# clipped reaches as far through demosaicing.
+_SIDE = 5
 # Rows that are worked on at a time.
 _BAND = 128
 
@@ -52,11 +56,12 @@ def merged_pictures(pictures: Sequence[NDArray[np.uint8]], merged: Merged) -> ND
     for number, picture in enumerate(pictures):
         shift = merged.shifts[number]
         placed = moved(picture, shift) if any(shift) else picture
+        brightest = cv2.dilate(placed.max(axis=2), np.ones((_SIDE, _SIDE), np.uint8))
         time = np.float32(2 ** exposures[number])
         for top in range(0, len(placed), _BAND):
             rows = slice(top, top + _BAND)
             band = placed[rows]
-            sound = trust[band.max(axis=2)]
+            sound = trust[brightest[rows]]
             if number == shortest:
                 sound = np.maximum(sound, _LAST_RESORT)
             weight = sound[..., None] * certainty[band] * time**2

@@ -76,13 +76,14 @@ def light_of(source: RawRecord | Codes, highlights: str, step: Step) -> Light:
     highlights
         See :class:`~napari_invisp.applications.operations.Operation`.
     step
-        Told of progress.
+        Told of progress; may raise to stop.
 
     Returns
     -------
     numpy.ndarray
         ``(H, W, 3)`` float32 linear sRGB, 1 at white.
     """
+    step(0, 1)
     if isinstance(source, RawRecord):
         return linear_srgb_hdr(source, highlights, step)
     return linear_from_codes(source)

@@ -1,4 +1,4 @@
-"""``napari-invisp evaluate --applications``: does recovered RAW serve as well as the original?"""
+"""``napari-invisp evaluate --applications``: how well recovered RAW serves."""
 
 from __future__ import annotations
 
