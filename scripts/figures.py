@@ -218,6 +218,21 @@ class Waits(Figure):
         return f"{note}\n\n{markdown_lines(lines)}"
 
 
+class Gains(Figure):
+    """What the parts of side information gain, a row a variant."""
+
+    def filled(self, document: Path) -> str:
+        """Return a table."""
+        result = read(self.result)
+        lines = [["variant", "RAW PSNR", "gain"], ["---", "---:", "---:"]]
+        for row in result["rows"]:
+            lines.append([row["variant"], f"{row['raw_psnr']:.2f}", f"{row['gain']:+.2f}"])
+        note = (
+            f"{result['file']}, quality 90, 4:2:2, {result['bytes']:,} bytes of side information."
+        )
+        return f"{note}\n\n{markdown_lines(lines)}"
+
+
 class SameBudget(Figure):
     """Models that were trained equally long, file by file, with their times."""
 
@@ -425,6 +440,7 @@ FIGURES: dict[str, Figure] = {
     "parts": PartByPart("parts"),
     "speed": Speed("speed"),
     "inspector": Waits("inspector"),
+    "side-information": Gains("side-information"),
     "compression": BytesByFiles("compression"),
     "compression-headroom": BytesByFiles("compression-headroom"),
     "applications-90": ApplicationsByFiles("applications", 90),

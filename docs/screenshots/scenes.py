@@ -20,11 +20,13 @@ from napari_invisp.viewer.compare.comparing import Mode
 from napari_invisp.viewer.docks.batch import BatchDock
 from napari_invisp.viewer.docks.compare import CompareDock
 from napari_invisp.viewer.docks.errors import ErrorMapsDock
+from napari_invisp.viewer.docks.hdr import HdrDock
 from napari_invisp.viewer.docks.histogram import HistogramDock
 from napari_invisp.viewer.docks.jpeg import JpegDock
 from napari_invisp.viewer.docks.rate import RateDock
 from napari_invisp.viewer.docks.readout import ReadoutDock
 from napari_invisp.viewer.docks.render import RenderDock
+from napari_invisp.viewer.docks.retouch import RetouchDock
 from napari_invisp.viewer.files.exporting import export_report
 from napari_invisp.viewer.layers import Kind
 from screenshots.stage import Picture, Stage, of_image, of_pdf, with_pointer
@@ -286,6 +288,30 @@ def _answered(path: Path, kind: str) -> Iterator[None]:
         yield
     finally:
         QFileDialog.getSaveFileName = ask
+
+
+@scene("tour-retouch.jpg")
+def retouch() -> Picture:
+    with Stage() as stage:
+        widget = stage.dock(RetouchDock)
+        stage.look_at(*EYE, 1)
+        widget.preset.textActivated.emit("warm evening")
+        stage.until(lambda: not widget.running)
+        widget.controls["exposure"].value = -0.5
+        stage.until(lambda: not widget.running)
+        stage.settle()
+        return stage.shot()
+
+
+@scene("tour-hdr.jpg")
+def hdr() -> Picture:
+    with Stage() as stage:
+        widget = stage.dock(HdrDock)
+        widget.form["contrast"].value = 0.4
+        widget.form["detail"].value = 0.3
+        stage.until(lambda: not widget.running)
+        stage.settle()
+        return stage.shot()
 
 
 @scene("tour-preferences.png")

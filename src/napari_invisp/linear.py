@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from napari_invisp.flow.tone import decode_gamma, encode_gamma
 from napari_invisp.sensor.libraw import Step, demosaic_uint16
 from napari_invisp.sensor.record import RawRecord
+from napari_invisp.tiling import single_threaded
 
 # Rows that are worked on at a time, so that what is in work stays in the processor's cache.
 _BAND = 64
@@ -63,7 +64,8 @@ def encoded(linear: NDArray[np.float32]) -> NDArray[np.float32]:
 def codes_from_linear(linear: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Encode linear light as 8-bit sRGB, rounded: ``(H, W, 3)`` float32 → uint8."""
     codes = np.empty(linear.shape, np.uint8)
-    for top in range(0, len(linear), _BAND):
-        rows = slice(top, top + _BAND)
-        codes[rows] = np.rint(encoded(np.ascontiguousarray(linear[rows])) * np.float32(255))
+    with single_threaded():
+        for top in range(0, len(linear), _BAND):
+            rows = slice(top, top + _BAND)
+            codes[rows] = np.rint(encoded(np.ascontiguousarray(linear[rows])) * np.float32(255))
     return codes

@@ -69,4 +69,22 @@ def encode_png(picture: NDArray[np.uint8]) -> bytes:
 
 def upright(picture: NDArray[T], record: RawRecord) -> NDArray[T]:
     """Turn ``(H, W, …)`` from the sensor's orientation to the one that it is looked at in."""
-    return np.ascontiguousarray(np.rot90(picture, _TURNS[record.orientation]))
+    return turned_upright(picture, record.orientation)
+
+
+def turned_upright(picture: NDArray[T], orientation: int) -> NDArray[T]:
+    """Turn ``(H, W, …)`` of a frame that an EXIF orientation brings upright."""
+    return np.ascontiguousarray(np.rot90(picture, _TURNS[orientation]))
+
+
+def as_stored(picture: NDArray[T], orientation: int) -> NDArray[T]:
+    """Turn an upright ``(H, W, …)`` to the sensor's orientation: :func:`upright` backwards.
+
+    Parameters
+    ----------
+    picture
+        As one looks at it.
+    orientation
+        EXIF orientation that brings the sensor's frame upright.
+    """
+    return np.ascontiguousarray(np.rot90(picture, -_TURNS[orientation]))

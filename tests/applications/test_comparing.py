@@ -41,8 +41,8 @@ def test_differences_are_those_of_scikit_image() -> None:
 def test_results_of_all_sources_are_shown_in_eight_bits() -> None:
     results = compare_sources(ORIGINAL, RECOVERED, JPEG, BY_NAME["neutral"])
     assert tuple(results) == SOURCES[:3]
-    assert np.array_equal(results["original RAW"], JPEG)
-    assert np.array_equal(results["recovered RAW"], codes_from_linear(linear_srgb(RECOVERED)))
+    for name, record in (("original RAW", ORIGINAL), ("recovered RAW", RECOVERED)):
+        assert np.array_equal(results[name], codes_from_linear(linear_srgb_hdr(record)))
     assert np.array_equal(results["plain JPEG"], JPEG)
 
 

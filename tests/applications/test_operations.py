@@ -107,7 +107,6 @@ def test_what_needs_light_has_no_counterpart_on_codes() -> None:
 def test_operations_are_made_of_settings() -> None:
     clipped = tone_mapping("mine", ToneSettings(operator="none", highlights="clip"))
     assert (clipped.name, clipped.highlights) == ("mine", "clip")
-    assert BY_NAME["exposure −2 EV"].highlights == "reconstruct"
+    assert {each.highlights for each in OPERATIONS} == {"reconstruct"}
     mine = retouching("mine", RetouchSettings(exposure=1))
-    assert mine.highlights == "clip"
     np.testing.assert_allclose(mine.act(light(), quiet), 2 * light(), rtol=1e-6)

@@ -85,6 +85,27 @@ def test_render_figures_are_those_of_independent_tools(folder: Path, facts: Fact
     assert {name: recovered[name] for name in wanted} == wanted
 
 
+def test_an_exact_archive_comes_back_identical(folder: Path, facts: Facts) -> None:
+    rendered = facts("render", "photo.dng", "-o", "out.jpg", "--exact", "--no-metrics")
+    assert rendered["exact"] is True
+    assert facts("recover", "out.jpg", "-o", "back.dng")["exact"] is True
+    compared = facts("compare", "photo.dng", "back.dng")
+    assert compared["identical"] is True
+    assert compared["raw_psnr"] is None
+
+
+def test_side_information_takes_the_bytes_it_is_granted(folder: Path, facts: Facts) -> None:
+    plain = facts("render", "photo.dng", "-o", "plain.jpg", "--no-metrics")
+    options = ("--side-info", 6000, "--no-metrics")
+    helped = facts("render", "photo.dng", "-o", "helped.jpg", *options)
+    assert plain["jpeg_bytes"] < helped["jpeg_bytes"] <= plain["jpeg_bytes"] + 6100
+    psnr = []
+    for name in ("plain", "helped"):
+        facts("recover", f"{name}.jpg", "-o", f"{name}.dng")
+        psnr.append(facts("compare", "photo.dng", f"{name}.dng")["raw_psnr"])
+    assert psnr[1] > psnr[0]
+
+
 def test_no_metrics(folder: Path, facts: Facts) -> None:
     rendered = facts("render", "photo.dng", "-o", "out.jpg", "--no-metrics")
     for name in ("rgb_psnr", "rgb_ssim", "rgb_psnr_jpeg"):

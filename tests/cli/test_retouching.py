@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from cli_helpers import Facts, Run, refused
 from PIL import Image
 from records import make_smooth_record
 
+from napari_invisp.cli.parser import build_parser
 from napari_invisp.jpeg.codec import decode_jpeg, srgb_profile
 from napari_invisp.linear import codes_from_linear, encoded, linear_srgb
 from napari_invisp.pictures import upright
@@ -146,6 +149,16 @@ def test_bad_input(folder: Path, run: Run) -> None:
     refuse("a new run needs", "train-retouch", "-o", "run")
     refuse("a new run needs", "train-retouch", "photo.jpg", "-o", "run")
     refuse("there is no run in missing to go on with", "train-retouch", "--resume", "missing")
+
+
+def _documented() -> list[str]:
+    text = (Path(__file__).parents[2] / "docs" / "retouching.md").read_text(encoding="utf-8")
+    return re.findall(r"^napari-invisp .*$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("line", _documented())
+def test_every_documented_command_is_understood(line: str) -> None:
+    build_parser().parse_args(shlex.split(line)[1:])  # raises if it is not
 
 
 @pytest.mark.parametrize("name", ["retouch", "train-retouch"])

@@ -19,7 +19,8 @@ from records import make_record
 from skimage.data import astronaut, chelsea, coffee
 
 from napari_invisp.errors import DataError, TrainingError
-from napari_invisp.linear import linear_from_codes
+from napari_invisp.linear import codes_from_linear, linear_from_codes
+from napari_invisp.retouching.filters import retouched
 from napari_invisp.retouching.policy import load_policy, policy_settings
 from napari_invisp.sensor.dng import write_dng
 from napari_invisp.sensor.libraw import reference_srgb
@@ -123,6 +124,18 @@ def test_what_a_run_leaves_behind(begin: Begin, album: Path) -> None:
     assert again == pytest.approx(outcome.best["distance"], abs=1e-5)
     with pytest.raises(TrainingError, match="with batch 4 and cannot go on with 8"):
         PolicyRun.resume(run.folder, {"batch": 8})
+
+
+def test_learns_the_style(begin: Begin) -> None:
+    run, outcome = begin("run", steps=60, batch=8, pool=32, validate_every=10)
+    # The photographs are two stops brighter than the light.
+    assert outcome.best["distance"] < 0.7 * outcome.untouched
+    assert outcome.best["step"] > 0
+    light = Pictures.load(run.pictures).held_out[:1]
+    settings = policy_settings(run.best, light[0].permute(1, 2, 0).numpy())
+    before = trainer.encode_gamma(light).mean()
+    after = retouched(light[0].permute(1, 2, 0).numpy(), settings[-1])
+    assert codes_from_linear(after).mean() / 255 > before + 0.05
 
 
 def test_every_kind_of_picture_is_read(tmp_path: Path) -> None:

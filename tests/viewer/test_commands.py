@@ -25,11 +25,13 @@ from napari_invisp.viewer.docks.base import Dock
 from napari_invisp.viewer.docks.batch import BatchDock
 from napari_invisp.viewer.docks.compare import CompareDock
 from napari_invisp.viewer.docks.errors import ErrorMapsDock
+from napari_invisp.viewer.docks.hdr import HdrDock
 from napari_invisp.viewer.docks.histogram import HistogramDock
 from napari_invisp.viewer.docks.jpeg import JpegDock
 from napari_invisp.viewer.docks.rate import RateDock
 from napari_invisp.viewer.docks.readout import ReadoutDock
 from napari_invisp.viewer.docks.render import RenderDock
+from napari_invisp.viewer.docks.retouch import RetouchDock
 from napari_invisp.viewer.layers import FIGURES, KEPT, facts_of
 from napari_invisp.viewer.layers.clipping import overlay_of
 from napari_invisp.viewer.menus import LAYER_COMMANDS
@@ -42,6 +44,8 @@ DOCKS = {
     "jpeg": JpegDock,
     "batch": BatchDock,
     "compare": CompareDock,
+    "retouch": RetouchDock,
+    "hdr": HdrDock,
     "rate": RateDock,
     "histogram": HistogramDock,
     "readout": ReadoutDock,
@@ -267,6 +271,17 @@ def test_every_command_does_what_it_says(
     do.wait(lambda: overlay.layer is not None)
     do("clipping")
     assert not overlay.on
+
+    layers.selection.active = original
+    hdr = do.dock(HdrDock)
+    hdr.preview()
+    do.wait(lambda: not hdr.running)
+    do("full_frame")
+    do.wait(lambda: not hdr.running)
+    assert hdr.progress.stage.text().startswith("Done in ")
+    layers.selection = {original}
+    do("merge")
+    assert said.pop() == "error: select two RAW layers or more of one scene to merge them"
 
     layers.selection.active = layers["scene decoded JPEG"]
     do("recall")

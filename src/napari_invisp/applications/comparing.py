@@ -114,8 +114,7 @@ def compare_sources(
         ``(H, W, 3)`` uint8 sRGB in the sensor's orientation: the decoded JPEG.
     operation
         One of :data:`~napari_invisp.applications.operations.OPERATIONS`, one made of settings, or
-        any function of ``(H, W, 3)`` float32 linear sRGB, for which RAW is developed as LibRaw
-        does.
+        any function of ``(H, W, 3)`` float32 linear sRGB, which goes on beyond white.
     progress, cancelled
         Told of the steps, and asked between them.
 

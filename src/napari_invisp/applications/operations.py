@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_invisp.hdr.settings import CLIP, RECONSTRUCT, REINHARD, ToneSettings
+from napari_invisp.hdr.settings import RECONSTRUCT, REINHARD, ToneSettings
 from napari_invisp.hdr.toning import anchor_of, toned
 from napari_invisp.retouching.filters import BY_NAME, retouched
 from napari_invisp.retouching.parameters import values_of
@@ -46,18 +46,16 @@ class Operation:
     name: str
     about: str
     act: Callable[[Light, Step], Light]
-    highlights: str = CLIP
+    highlights: str = RECONSTRUCT
     on_codes: Callable[[Light], Light] | None = None
 
 
-def retouching(
-    name: str, settings: RetouchSettings, about: str = "", highlights: str = CLIP
-) -> Operation:
+def retouching(name: str, settings: RetouchSettings, about: str = "") -> Operation:
     """Make an operation of retouching settings.
 
     Parameters
     ----------
-    name, about, highlights
+    name, about
         See :class:`Operation`.
     settings
         Their filters all act on display values where there is no light: exposure multiplies
@@ -72,7 +70,7 @@ def retouching(
 
     # Where nothing is filtered, a program without light does no other than one with it.
     on_codes = (lambda codes: _on_codes(codes, settings)) if settings.active else None
-    return Operation(name, about, act, highlights, on_codes)
+    return Operation(name, about, act, on_codes=on_codes)
 
 
 def tone_mapping(name: str, settings: ToneSettings, about: str = "") -> Operation:
@@ -81,7 +79,7 @@ def tone_mapping(name: str, settings: ToneSettings, about: str = "") -> Operatio
     def act(light: Light, step: Step) -> Light:
         return toned(light, settings, step=step)
 
-    return Operation(name, about, act, settings.highlights)
+    return Operation(name, about, act, highlights=settings.highlights)
 
 
 def _as_bright(light: Light, step: Step) -> Light:
@@ -120,7 +118,6 @@ TONE_MAPPINGS: tuple[Operation, ...] = (
         "tone mapping, as bright as shot",
         "the same, with exposure pulled back by what the frame was made brighter",
         _as_bright,
-        _DEFAULT.highlights,
     ),
     tone_mapping(
         "tone mapping, detail 0.5",
@@ -136,7 +133,7 @@ TONE_MAPPINGS: tuple[Operation, ...] = (
 
 #: All operations, in the order of tables and menus.
 OPERATIONS: tuple[Operation, ...] = (
-    retouching("neutral", load_preset("neutral"), "developed as LibRaw does, nothing changed"),
+    retouching("neutral", load_preset("neutral"), "developed, nothing changed"),
     *(
         retouching(name, load_preset(name), "the retouching preset of this name")
         for name in ("natural", "punchy", "black and white, contrasty", "warm evening")
@@ -146,7 +143,6 @@ OPERATIONS: tuple[Operation, ...] = (
         "exposure −2 EV",
         RetouchSettings(exposure=-2),
         "a quarter of the light, highlights beyond white brought back",
-        RECONSTRUCT,
     ),
     *TONE_MAPPINGS,
 )

@@ -55,6 +55,10 @@ Develop RAW files into JPEGs that their RAW can be recovered from.
 The picture is developed as LibRaw would do it, with the white balance of the
 camera. Afterwards it is compared with LibRaw's own rendering, which takes a
 while; --no-metrics leaves that out.
+
+With --side-info BYTES the JPEG also carries a correction of the recovered RAW
+where it errs most, with --exact all that is missing to the very RAW. Other
+programs see the same picture.
 """
 
 _RECOVER = """\
@@ -64,7 +68,8 @@ DNG.
 Nothing but the JPEG is needed. It has to be the file as it was written:
 programs that resize, crop or rotate it, or drop its metadata, make recovery
 impossible; one that only saves it again makes it less faithful, and a warning
-says so.
+says so. From a JPEG that was rendered with --exact, each sample comes back, and
+the tags of the original file.
 """
 
 _COMPARE = """\

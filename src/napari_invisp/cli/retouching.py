@@ -115,7 +115,7 @@ def run(arguments: Namespace) -> int:
     if saved is not None and saved.resolve() == output.resolve():
         raise OutputError(f"{output} cannot hold both the picture and the preset")
     from napari_invisp.cli.progress import ProgressBar
-    from napari_invisp.linear import linear_srgb
+    from napari_invisp.hdr.highlights import linear_srgb_hdr
     from napari_invisp.pictures import upright
     from napari_invisp.retouching.filters import retouched
 
@@ -124,7 +124,7 @@ def run(arguments: Namespace) -> int:
     with ProgressBar() as bar:
         bar.subject = source.name
         record = _record(arguments, bar, warnings)
-        linear = linear_srgb(record, step=lambda done, total: bar("developing", done, total))
+        linear = linear_srgb_hdr(record, step=lambda done, total: bar("developing", done, total))
         linear = upright(linear, record)
         if arguments.auto is not None:
             settings = replace(_found(arguments, record, linear, settings, bar), **own)

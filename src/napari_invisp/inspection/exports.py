@@ -114,6 +114,11 @@ def srgb_linear(codes: NDArray[np.uint8], record: RawRecord) -> Values:
     )
 
 
+def merged_light(light: NDArray[np.float32], record: RawRecord) -> Values:
+    """Give linear light of a record's frame, as the sensor stores it, in float32, upright."""
+    return Values(upright(light, record), "linear light with the primaries of sRGB, beyond 1 too")
+
+
 def error_values(errors: NDArray[Any], record: RawRecord, meaning: str) -> Values:
     """Give a map of errors, as the sensor stores them, in float32, upright."""
     return Values(upright(errors.astype(np.float32, copy=False), record), meaning)

@@ -43,11 +43,11 @@ _BY_QUANTILE, _BY_COLOUR = 0.5, 1.5
 _PULL, _BEND = 2e-4, 2e-3
 
 # Display values of photographs: mean and spread of brightness from lowest to highest, difference of
-# channels of what is coloured, and where clipping begins. Colours below that other difference may
-# be those of something grey.
+# channels of what is coloured, and where clipping begins and gives way to light that can be brought
+# back. Differences below that share of the largest channel may be those of something grey.
 _MEAN, _SPREAD, _COLOURFUL = (0.40, 0.58), (0.19, 0.26), 0.25
-_DARK, _WHITE, _BEYOND = 0.008, 0.97, 1.03
-_NEARLY_GREY = 0.08
+_DARK, _WHITE, _BEYOND = 0.008, 0.97, 1.25
+_NEARLY_GREY = 0.15
 
 # What is fitted without a reference. Curves would bend to suit the averages alone.
 _UNGUIDED = ("exposure", "white-balance", "gamma", "contrast", "saturation")
@@ -167,11 +167,13 @@ def _well_exposed(untouched: Tensor) -> _Loss:
     grey on average (the grey world, but of those colours alone: a forest stays green), and
     colours that are not dull. Each is a squared distance that is 0 within what is usual.
     """
-    grey = torch.exp(-((colourfulness(untouched) / _NEARLY_GREY) ** 2))
-    trusted = grey * _within(luminance(untouched), 0.05, 0.95)
+    largest = untouched.amax(1, keepdim=True)
+    grey = torch.exp(-((colourfulness(untouched) / (_NEARLY_GREY * largest.clamp(min=0.01))) ** 2))
+    middle = _within(luminance(untouched), 0.05, 0.9)
+    trusted = grey * middle
     trusted = trusted / trusted.sum().clamp(min=1)
     # What the sensor has clipped stays white: darker, it would be a grey patch.
-    kept = 1 - _within(untouched.amax(1, keepdim=True), _WHITE, _BEYOND)
+    kept = 1 - _within(largest, _WHITE, _BEYOND)
 
     def loss(display: Tensor) -> Tensor:
         shown = clipped(display)
@@ -179,13 +181,13 @@ def _well_exposed(untouched: Tensor) -> _Loss:
         mean, spread = light.mean(), light.std()
         beyond = kept * (display - _WHITE).clamp(min=0) + (_DARK - display).clamp(min=0)
         cast = (trusted * (shown - light)).sum((2, 3))
-        dull = ((1 - grey) * (_COLOURFUL - colourfulness(shown)).clamp(min=0)).mean()
+        dull = (middle * (1 - grey) * (_COLOURFUL - colourfulness(shown)).clamp(min=0)).mean()
         return (
             _outside(mean, *_MEAN).square()
             + _outside(spread, *_SPREAD).square()
             + beyond.mean()
-            + 2 * cast.square().sum()
-            + dull.square()
+            + 4 * cast.square().sum()
+            + 0.5 * dull.square()
         )
 
     return loss

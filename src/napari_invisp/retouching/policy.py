@@ -100,6 +100,8 @@ class State:
 class Trunk(nn.Module):
     """Four convolutions and two layers on display values, their averages, and further numbers.
 
+    Normalised picture by picture, so that it can learn fast and stay within bounds.
+
     Parameters
     ----------
     extra
@@ -113,10 +115,14 @@ class Trunk(nn.Module):
         self.look = nn.Sequential()
         for inside, outside in pairwise(_WIDTHS):
             self.look.append(nn.Conv2d(inside, outside, 4, stride=2, padding=1))
+            if inside != _WIDTHS[0]:
+                # Of each picture alone; the first one leaves brightness and colour in.
+                self.look.append(nn.GroupNorm(1, outside))
             self.look.append(nn.LeakyReLU(0.2))
         cells = _WIDTHS[-1] * (SIDE >> (len(_WIDTHS) - 1)) ** 2
         self.judge = nn.Sequential(
             nn.Linear(cells + 3 + extra, _HIDDEN),
+            nn.LayerNorm(_HIDDEN),
             nn.LeakyReLU(0.2),
             nn.Linear(_HIDDEN, outputs),
         )
@@ -128,7 +134,7 @@ class Trunk(nn.Module):
         averages = torch.stack(
             (light.mean(1), light.var(1), colourfulness(display).flatten(1).mean(1)), dim=1
         )
-        parts = [self.look(display).flatten(1), averages]
+        parts = [self.look(display - 0.5).flatten(1), averages]
         if extra is not None:
             parts.append(extra)
         result: Tensor = self.judge(torch.cat(parts, dim=1))

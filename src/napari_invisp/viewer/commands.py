@@ -12,10 +12,13 @@ from napari_invisp.viewer.compare.comparing import Mode
 from napari_invisp.viewer.docks.base import Dock
 from napari_invisp.viewer.docks.compare import CompareDock
 from napari_invisp.viewer.docks.errors import ErrorMapsDock
+from napari_invisp.viewer.docks.hdr import HdrDock
 from napari_invisp.viewer.docks.histogram import HistogramDock
+from napari_invisp.viewer.docks.preview import PreviewDock
 from napari_invisp.viewer.docks.rate import RateDock
 from napari_invisp.viewer.docks.readout import ReadoutDock
 from napari_invisp.viewer.docks.render import RenderDock, ask_for_jpeg
+from napari_invisp.viewer.docks.retouch import RetouchDock
 from napari_invisp.viewer.layers import jpeg_path_of
 from napari_invisp.viewer.layers.clipping import toggle_clipping as toggle_clipping
 from napari_invisp.viewer.layers.provenance import in_words, known_of, recall_layer
@@ -211,6 +214,43 @@ def recall(viewer: Viewer) -> None:
         show_error(f"nothing is known of {layer.name!r}: napari-invisp did not make it")
     else:
         show_info(f"{layer.name}: {in_words(provenance)}")
+
+
+# -- retouching and HDR ------------------------------------------------------------------------
+
+
+def retouch(viewer: Viewer) -> None:
+    """Show the dock that retouches."""
+    dock(viewer, RetouchDock)
+
+
+def hdr(viewer: Viewer) -> None:
+    """Show the dock that maps tones, and merges brackets."""
+    dock(viewer, HdrDock)
+
+
+def full_frame(viewer: Viewer) -> None:
+    """Finish the retouched or tone-mapped picture that is selected, or that is on top."""
+    viewer = unproxied(viewer)
+    layers = [*viewer.layers, viewer.layers.selection.active]  # the selected one comes last
+    docks = {
+        each.result: each
+        for each in Dock.all_of(viewer)
+        if isinstance(each, PreviewDock) and each.result is not None
+    }
+    found = next((docks[layer] for layer in reversed(layers) if layer in docks), None)
+    if found is not None:
+        found.full_button.click()
+    else:
+        show_error("retouch a picture, or map its tones, to make all of it")
+
+
+def merge(viewer: Viewer) -> None:
+    """Merge the RAW layers that are selected to one HDR layer."""
+    _press(
+        dock(viewer, HdrDock).merge_layers_button,
+        "select two RAW layers or more of one scene to merge them",
+    )
 
 
 # -- parts -------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,11 @@ from magicgui.widgets import (
     SpinBox,
 )
 from magicgui.widgets.bases import ValueWidget
-from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QEvent, QObject, QTimer, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
     QFileDialog,
+    QGraphicsOpacityEffect,
     QGroupBox,
     QSlider,
     QVBoxLayout,
@@ -42,6 +43,8 @@ _FLOAT_SLIDER_SPAN = 20
 _READOUT_WIDTH = 60
 # How long a control has to rest before its value counts.
 _REST_MS = 250
+# Of what cannot be changed now; themes do not tell it from the rest.
+_FAINT = 0.4
 # The choice of a model that asks for a file.
 _ASK = ""
 
@@ -59,6 +62,26 @@ def named(widget: QWidget, name: str, help_text: str = "") -> None:
     widget.setObjectName(f"{OBJECT_NAME}.{name}")
     if help_text:
         widget.setToolTip(help_text)
+
+
+def on_double_click(native: QWidget, action: Callable[[], None]) -> None:
+    """Do something when a slider of a widget is double-clicked."""
+    for slider in native.findChildren(QSlider):
+        slider.installEventFilter(_DoubleClick(slider, action))
+
+
+class _DoubleClick(QObject):
+    """Hears of double clicks on a widget, which takes no more notice of them."""
+
+    def __init__(self, watched: QWidget, action: Callable[[], None]) -> None:
+        super().__init__(watched)
+        self._action = action
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        if event is not None and event.type() == QEvent.Type.MouseButtonDblClick:
+            self._action()
+            return True
+        return False
 
 
 class Controls(QWidget):
@@ -190,6 +213,25 @@ class Form(QWidget):
     def settings(self) -> Any:
         """Return what the controls say, as an object of the settings class."""
         return replace(self._defaults, **_values(self._widgets))
+
+    def enable(self, name: str, enabled: bool) -> None:
+        """Let a field be changed, or not, and let its row look like that."""
+        widget = self._widgets[name]
+        widget.enabled = enabled
+        row = widget.native.parentWidget()  # with label and readout, which have no part in that
+        if row is not None:
+            row.setEnabled(enabled)
+            faint = None
+            if not enabled:
+                faint = QGraphicsOpacityEffect(row)
+                faint.setOpacity(_FAINT)
+            row.setGraphicsEffect(faint)
+
+    def load(self, settings: Settings) -> None:
+        """Show these settings, without a signal."""
+        for name, widget in self._widgets.items():
+            with widget.changed.blocked():
+                widget.value = getattr(settings, name)
 
     def reset(self) -> None:
         """Put every control back to its default."""

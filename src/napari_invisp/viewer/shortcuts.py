@@ -68,6 +68,12 @@ SHORTCUTS = {
         Shortcut("N", "side_by_side", "show A and B beside each other, or stop that"),
         Shortcut("Shift+K", "keep_as_a", "keep the present results as A"),
     ),
+    "Retouching and HDR": (
+        Shortcut("Shift+T", "retouch", "show the dock that retouches"),
+        Shortcut("Shift+H", "hdr", "show the dock that maps tones, and merges brackets"),
+        Shortcut("Shift+F", "full_frame", "make all of the retouched or tone-mapped picture"),
+        Shortcut("Shift+M", "merge", "merge the selected RAW layers to one HDR layer"),
+    ),
     "Measuring": (
         Shortcut("G", "error_map", "show the error map of reference and candidate"),
         Shortcut("H", "histogram", "show histogram and statistics of the RAW"),

@@ -66,3 +66,29 @@ def test_only_pictures_of_the_same_kind_are_painted_over() -> None:
     assert not Painting(levels).fits((700, 900), np.uint16)
     levels[0].flags.writeable = False
     assert not Painting(levels).fits((900, 700), np.uint16)
+
+
+@pytest.mark.parametrize("shape", [(1200, 1400), (1201, 1403)])
+def test_pixels_of_a_coarser_level_are_repeated_at_finer_ones(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(2)
+    picture = rng.integers(0, 255, (*shape, 3), np.uint8)
+    painting = Painting(pyramid(picture))
+    part = slice(100, 300), slice(200, 350)  # reaches the last row and column of level 2
+    own = rng.integers(0, 255, (200, 150, 3), np.uint8)
+    painting.paint_at(2, part, own, finest=1)
+    np.testing.assert_array_equal(painting.levels[0], picture)
+    np.testing.assert_array_equal(painting.levels[2][part], own)
+    twice = own.repeat(2, 0).repeat(2, 1)
+    np.testing.assert_array_equal(painting.levels[1][200:600, 400:700], twice)
+    np.testing.assert_array_equal(
+        painting.levels[1][:200], pyramid(picture)[1][:200], "what lies around stays"
+    )
+    painting.paint_at(2, part, own)
+    np.testing.assert_array_equal(
+        painting.levels[0][400:1200, 800:1400], own.repeat(4, 0).repeat(4, 1)
+    )
+    np.testing.assert_array_equal(painting.levels[0][-1, -1], own[-1, -1])
+    coarser = pyramid(picture)
+    coarser[2][part] = own
+    for painted, expected in zip(painting.levels[2:], pyramid(coarser[2]), strict=True):
+        np.testing.assert_array_equal(painted, expected)

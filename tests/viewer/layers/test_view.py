@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 
 from napari_invisp.viewer.layers import upright
 from napari_invisp.viewer.layers.pyramids import pyramid
-from napari_invisp.viewer.layers.view import part_in_view
+from napari_invisp.viewer.layers.view import level_in_view, part_in_view
 
 
 def test_after_opening_all_is_in_view(viewer: ViewerModel) -> None:
@@ -60,3 +60,21 @@ def test_it_follows_a_real_canvas(
         rows, columns = part_in_view(viewer, layer)
         found = np.array([[rows.start, columns.start], [rows.stop, columns.stop]])
         np.testing.assert_allclose(found, expected, atol=2)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_the_level_in_view_is_the_one_that_napari_draws(
+    display: None, make_napari_viewer: Callable[..., napari.Viewer], orientation: int
+) -> None:
+    viewer = make_napari_viewer(show=True)
+    shape = (3001, 4003)
+    layer = viewer.add_image(
+        pyramid(np.zeros(shape, np.uint8)), multiscale=True, affine=upright(orientation, shape)
+    )
+    seen = set()
+    for zoom in (0.05, 0.13, 0.21, 0.4, 0.7, 1.5):
+        viewer.scene.camera.zoom = zoom
+        viewer.screenshot(flash=False)
+        assert level_in_view(viewer, layer) == layer.data_level
+        seen.add(layer.data_level)
+    assert {0, 1, 2} <= seen

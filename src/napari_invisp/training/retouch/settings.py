@@ -43,7 +43,7 @@ class PolicySettings(RunSettings):
         256, "Pool", "unfinished pictures that steps draw from", minimum=2, maximum=65536
     )
     learning_rate: float = parameter(
-        1e-3,
+        5e-4,
         "Learning rate",
         "step size at the beginning; it falls to a tenth",
         minimum=0,
@@ -55,8 +55,7 @@ class PolicySettings(RunSettings):
     discount: float = parameter(
         0.5,
         "Discount",
-        "how much what later steps bring counts against what this one does; 1 as in Exposure takes "
-        "many more steps to learn",
+        "how much what later steps bring counts against what this one does; 1 in Exposure",
         minimum=0,
         maximum=1,
     )

@@ -11,13 +11,14 @@ import numpy as np
 from napari.components import LayerList
 from napari.layers import Image, Layer
 
-from napari_invisp.viewer.layers import KIND, MOSAICS, RAW_PICTURES, Kind, facts_of
+from napari_invisp.viewer.layers import KIND, LOOKS, MOSAICS, RAW_PICTURES, Kind, facts_of
 from napari_invisp.viewer.layers.thumbnails import show_thumbnail
 
 # Pictures hold values ^ (1/2.2), or close to it; scaling light by s scales them by s ^ (1/2.2).
 _ENCODED = 1 / 2.2
 _LINEAR = 1.0
-_PICTURES = (*RAW_PICTURES, Kind.RENDERED, Kind.DECODED, Kind.JPEG)
+_PICTURES = (*RAW_PICTURES, Kind.RENDERED, Kind.DECODED, Kind.JPEG, *LOOKS)
+_LIGHT = (*MOSAICS, Kind.MERGED)
 
 Limits = tuple[float, float]
 
@@ -34,7 +35,7 @@ def response(layer: Layer) -> float | None:
     facts = facts_of(layer)
     if KIND in facts:
         kind = facts[KIND]
-        return _LINEAR if kind in MOSAICS else _ENCODED if kind in _PICTURES else None
+        return _LINEAR if kind in _LIGHT else _ENCODED if kind in _PICTURES else None
     dtype = np.dtype(layer.dtype)
     if layer.contrast_limits[0] < 0 or dtype.kind not in "uf":
         return None

@@ -9,14 +9,12 @@ import napari.viewer
 from magicgui.widgets import ComboBox
 from napari.layers import Layer
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
     QGroupBox,
     QLayout,
     QPushButton,
-    QSlider,
     QVBoxLayout,
     QWidget,
 )
@@ -36,7 +34,7 @@ from napari_invisp.viewer.compare.pairs import (
     release,
     results,
 )
-from napari_invisp.viewer.controls import Form, named
+from napari_invisp.viewer.controls import Form, named, on_double_click
 from napari_invisp.viewer.docks.base import Dock, button, button_row, label
 from napari_invisp.viewer.layers import KIND, Kind, facts_of, raw_of
 from napari_invisp.viewer.shortcuts import key_of
@@ -215,8 +213,7 @@ class CompareDock(Dock):
         self.comparison.changed.connect(self._on_compared)
         self.form.changed.connect(self._on_settings)
         self.exposure_form.changed.connect(self._on_exposure)
-        for slider in self.exposure_form.findChildren(QSlider):
-            slider.installEventFilter(self)
+        on_double_click(self.exposure_form, self.exposure_form.reset)
         events = self._viewer.layers.events
         self.listen(events.inserted, self._on_inserted)
         self.listen(events.removed, self._list)
@@ -232,13 +229,6 @@ class CompareDock(Dock):
             return
         self.comparison.stop()
         self.exposure.close()
-
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
-        """Put the exposure back on a double-click."""
-        if event is not None and event.type() == QEvent.Type.MouseButtonDblClick:
-            self.exposure_form.reset()
-            return True
-        return False
 
     # -- what happens --------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -337,9 +337,7 @@ class ErrorMapsDock(Dock):
 
     def _load(self, settings: ErrorMapSettings) -> None:
         """Show settings without painting by them."""
-        for each in fields(settings):
-            with self.form[each.name].changed.blocked():
-                self.form[each.name].value = getattr(settings, each.name)
+        self.form.load(settings)
         self._enable()
 
     def _on_limits(self, limits: str) -> None:
@@ -358,9 +356,9 @@ class ErrorMapsDock(Dock):
 
     def _enable(self) -> None:
         settings = self.form.settings()
-        self.form["unit"].enabled = settings.metric in ("E", "AE", "SE")
-        self.form["limit"].enabled = settings.limits == "fixed"
-        self.form["percentile"].enabled = settings.limits == "percentile"
+        self.form.enable("unit", settings.metric in ("E", "AE", "SE"))
+        self.form.enable("limit", settings.limits == "fixed")
+        self.form.enable("percentile", settings.limits == "percentile")
         self._titles["above"].setText(f"Beyond {settings.threshold:g} DN")
 
     # -- runs ----------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ from napari_invisp.viewer.layers import (
     FIGURES,
     JPEG_SUFFIXES,
     KIND,
+    LOOKS,
     MOSAICS,
     ORIGINAL,
     RENDERING,
@@ -259,7 +260,8 @@ class RenderDock(Dock):
         chosen: list[Layer] = []
         for layer in self._viewer.layers:
             facts, record = facts_of(layer), raw_of(layer)
-            if record is None or ORIGINAL in facts or facts[KIND] is Kind.JPEG:
+            pictures = (Kind.JPEG, Kind.MERGED, *LOOKS)
+            if record is None or ORIGINAL in facts or facts[KIND] in pictures:
                 continue
             same = next((i for i, other in enumerate(chosen) if raw_of(other) is record), None)
             if same is None:

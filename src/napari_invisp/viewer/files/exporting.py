@@ -25,6 +25,7 @@ from napari_invisp.viewer.failures import report_failure
 from napari_invisp.viewer.files.writers import (
     MAPS,
     SRGB,
+    unfinished,
     write_dng_layer,
     write_exr_layer,
     write_float_tiff_layer,
@@ -35,6 +36,7 @@ from napari_invisp.viewer.files.writers import (
 from napari_invisp.viewer.layers import (
     CURVES,
     KIND,
+    LOOKS,
     METADATA_KEY,
     MOSAICS,
     PARTIAL,
@@ -83,7 +85,7 @@ class Format:
 
 
 _RAW = (*MOSAICS, *RAW_PICTURES)
-_ALL = (*_RAW, *SRGB, *MAPS)
+_ALL = (*_RAW, *SRGB, *MAPS, Kind.MERGED)
 
 DNG = Format("DNG, the RAW", ".dng", _RAW, write_dng_layer)
 JPEG = Format("JPEG that holds its RAW", ".jpg", (Kind.RENDERED,), write_jpeg_layer)
@@ -122,7 +124,7 @@ def export_layer(viewer: Viewer) -> None:
     if layer is None or not formats:
         show_error("select a layer that napari-invisp made, to export it")
     elif facts_of(layer).get(PARTIAL):
-        show_error(_unfinished(layer))
+        show_error(unfinished(layer.name, facts_of(layer)))
     else:
         ask_and_export(viewer, layer, layer.name, formats)
 
@@ -130,9 +132,29 @@ def export_layer(viewer: Viewer) -> None:
 def ask_and_export(viewer: Viewer, layer: Layer, name: str, formats: Sequence[Format]) -> None:
     """Ask for a file of one of some formats, proposing a name, and write a layer to it."""
     filters = {each.filter: each.suffix for each in formats}
-    path, chosen = _ask("Save", viewer, layer, name, filters)
+    path, chosen = ask("Save", viewer, layer, name, filters)
     if path is not None:
         export(viewer, layer, path, formats[[*filters].index(chosen)])
+
+
+def ask(
+    title: str, viewer: Viewer, layer: Layer, name: str, filters: Mapping[str, str]
+) -> tuple[Path | None, str]:
+    """Ask for a file, and which of some filters it is to be; the first suffix is proposed."""
+    first, suffix = next(iter(filters.items()))
+    source = _source(viewer, layer)
+    proposal = (Path(source).parent if source else Path.cwd()) / f"{name}{suffix}"
+    chosen, kind = QFileDialog.getSaveFileName(
+        None, title, str(proposal), ";;".join(filters), first
+    )
+    kind = kind or first
+    if not chosen:
+        return None, kind
+    path, wanted = Path(chosen), filters[kind]
+    if path.suffix.lower() == wanted:
+        return path, kind
+    known = path.suffix.lower() in filters.values()
+    return (path.with_suffix(wanted) if known else path.with_name(path.name + wanted)), kind
 
 
 def export(viewer: Viewer, layer: Layer, path: Path, chosen: Format) -> Runner:
@@ -158,7 +180,7 @@ def export_statistics(viewer: Viewer) -> None:
     if _refused(family):
         return
     name = f"{_name(family)} statistics"
-    path, _ = _ask("Export statistics", viewer, family.members[0], name, _TABLES)
+    path, _ = ask("Export statistics", viewer, family.members[0], name, _TABLES)
     if path is not None:
         original, recovered = (
             each and _copied(each) for each in (family.original, family.recovered)
@@ -177,7 +199,7 @@ def export_report(viewer: Viewer) -> None:
         return
     if _refused(family):
         return
-    path, _ = _ask("Report", viewer, family.members[0], f"{_name(family)} report", _REPORTS)
+    path, _ = ask("Report", viewer, family.members[0], f"{_name(family)} report", _REPORTS)
     if path is not None:
         data = _report_data(viewer, family, family.original, family.recovered)
         run(path, lambda target: write_report(target, data))
@@ -213,26 +235,6 @@ def run(path: Path, write: Write) -> Runner:
     return runner
 
 
-def _ask(
-    title: str, viewer: Viewer, layer: Layer, name: str, filters: Mapping[str, str]
-) -> tuple[Path | None, str]:
-    """Ask for a file, and which of some filters it is to be; the first suffix is proposed."""
-    first, suffix = next(iter(filters.items()))
-    source = _source(viewer, layer)
-    proposal = (Path(source).parent if source else Path.cwd()) / f"{name}{suffix}"
-    chosen, kind = QFileDialog.getSaveFileName(
-        None, title, str(proposal), ";;".join(filters), first
-    )
-    kind = kind or first
-    if not chosen:
-        return None, kind
-    path, wanted = Path(chosen), filters[kind]
-    if path.suffix.lower() == wanted:
-        return path, kind
-    known = path.suffix.lower() in filters.values()
-    return (path.with_suffix(wanted) if known else path.with_name(path.name + wanted)), kind
-
-
 def _source(viewer: Viewer, layer: Layer) -> str | None:
     """Return the path of the file that a layer began with."""
     family = family_of(viewer.layers, layer)
@@ -255,14 +257,11 @@ def _name(family: Family) -> str:
 def _refused(family: Family) -> bool:
     """Tell the user if a layer of the family is not finished."""
     for layer in family.members:
-        if facts_of(layer).get(PARTIAL):
-            show_error(_unfinished(layer))
+        facts = facts_of(layer)
+        if facts.get(PARTIAL) and facts[KIND] not in LOOKS:
+            show_error(unfinished(layer.name, facts))
             return True
     return False
-
-
-def _unfinished(layer: Layer) -> str:
-    return f"the layer {layer.name!r} is not finished; wait for the run to end or press Recover"
 
 
 def _copied(record: RawRecord) -> RawRecord:

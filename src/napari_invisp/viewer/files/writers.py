@@ -27,6 +27,7 @@ from napari_invisp.settings import ErrorMapSettings
 from napari_invisp.viewer.layers import (
     GUESSES,
     KIND,
+    LOOKS,
     MAP,
     METADATA_KEY,
     MOSAICS,
@@ -41,7 +42,7 @@ from napari_invisp.viewer.layers import (
 from napari_invisp.viewer.layers.provenance import provenance_of
 
 #: Kinds that are error maps, and 8-bit sRGB.
-MAPS, SRGB = (Kind.ERROR, Kind.MAP), (Kind.RENDERED, Kind.DECODED, Kind.JPEG)
+MAPS, SRGB = (Kind.ERROR, Kind.MAP), (Kind.RENDERED, Kind.DECODED, Kind.JPEG, *LOOKS)
 
 
 def write_dng_layer(path: str, data: Any, arguments: dict[str, Any]) -> list[str]:
@@ -128,17 +129,21 @@ def write_map_layer(path: str, data: Any, arguments: dict[str, Any]) -> list[str
 def _facts(arguments: dict[str, Any]) -> dict[str, Any]:
     facts: dict[str, Any] = (arguments.get("metadata") or {}).get(METADATA_KEY) or {}
     if facts.get(PARTIAL):
-        raise OutputError(
-            f"the layer {arguments.get('name', '')!r} is not finished; wait for the run to end or "
-            "press Recover"
-        )
+        raise OutputError(unfinished(arguments.get("name", ""), facts))
     return facts
+
+
+def unfinished(name: str, facts: dict[str, Any]) -> str:
+    """Say that a layer is not of one piece yet, and what to do."""
+    press = "Full frame" if facts.get(KIND) in LOOKS else "Recover"
+    return f"the layer {name!r} is not finished; wait for the run to end or press {press}"
 
 
 def _known(arguments: dict[str, Any]) -> dict[str, Any]:
     """Return the facts of a layer that this program made, with its record."""
     facts = _facts(arguments)
-    if facts.get(KIND) not in (*MOSAICS, *RAW_PICTURES, *MAPS, *SRGB) or RECORD not in facts:
+    known = (*MOSAICS, *RAW_PICTURES, *MAPS, *SRGB, Kind.MERGED)
+    if facts.get(KIND) not in known or RECORD not in facts:
         raise OutputError(
             f"the layer {arguments.get('name', '')!r} is no picture that napari-invisp made; save "
             "it with napari"
@@ -157,6 +162,8 @@ def _values(facts: dict[str, Any], data: Any, arguments: dict[str, Any], *, line
     pixels = _pixels(data, arguments)
     if kind in MAPS:
         return exports.error_values(pixels, record, f"errors: {_measure(facts)}")
+    if kind is Kind.MERGED:
+        return exports.merged_light(pixels, record)
     return (exports.srgb_linear if linear else exports.srgb_16_bit)(pixels, record)
 
 

@@ -57,6 +57,11 @@ PAIR = "pair"
 #: Of RAW layers: the :class:`~napari_invisp.inspection.rate.RateCurves` that were measured.
 CURVES = "curves"
 
+#: Of pictures that are made of other layers: the ``unique_id`` of these, or paths of files.
+MADE_OF = "made_of"
+#: Of retouched and tone-mapped pictures: the settings that they are made by.
+LOOK = "look"
+
 #: A picture and, each half as large as the one before, what is shown from afar.
 Levels = list[NDArray[Any]]
 #: Data, arguments and type of a layer, as napari takes them from plugins.
@@ -82,12 +87,17 @@ class Kind(StrEnum):
     MAP = "error map"
     MARKS = "off by more"
     CLIPPING = "clipping"
+    RETOUCHED = "retouched"
+    TONE_MAPPED = "tone-mapped"
+    MERGED = "merged HDR"
 
 
 #: Kinds whose values are the sensor counts of their record.
 MOSAICS = (Kind.MOSAIC, Kind.RECOVERED_MOSAIC, Kind.APPROXIMATE_MOSAIC)
 #: Kinds that are the bilinear visualization of their record.
 RAW_PICTURES = (Kind.RAW, Kind.RECOVERED, Kind.APPROXIMATE)
+#: Kinds that are 8-bit sRGB, made of linear light.
+LOOKS = (Kind.RETOUCHED, Kind.TONE_MAPPED)
 #: Kinds that show a guess.
 GUESSES = (Kind.APPROXIMATE_MOSAIC, Kind.APPROXIMATE)
 
@@ -128,11 +138,14 @@ def find_layer(layers: Iterable[Layer], facts: dict[str, Any]) -> Layer | None:
         Where to look.
     facts
         Of the result: it replaces the layer of its kind that was made from the same RAW layer or,
-        where there is none, from the same file. Layers that are kept are never replaced.
+        where there is none, from the same file or the same layers. Layers that are kept are never
+        replaced.
     """
     for layer in layers:
         known = facts_of(layer)
         if known.get(KIND) != facts[KIND] or KEPT in known:
+            continue
+        if known.get(MADE_OF) != facts.get(MADE_OF):
             continue
         if ORIGINAL in facts or ORIGINAL in known:
             if known.get(ORIGINAL) is facts.get(ORIGINAL):

@@ -26,6 +26,7 @@ from napari_invisp.viewer.layers import (
     HEADROOM,
     KEPT,
     KIND,
+    LOOKS,
     MAP,
     METADATA_KEY,
     MODEL,
@@ -53,7 +54,15 @@ _MARK = "#39ff14"
 _REACH = 4
 
 # Kinds of ours that can be compared; layers that are not ours can be, too.
-_COMPARABLE = (*MOSAICS, *RAW_PICTURES, Kind.RENDERED, Kind.DECODED, Kind.JPEG)
+_COMPARABLE = (
+    *MOSAICS,
+    *RAW_PICTURES,
+    Kind.RENDERED,
+    Kind.DECODED,
+    Kind.JPEG,
+    *LOOKS,
+    Kind.MERGED,
+)
 
 
 def error_layer(

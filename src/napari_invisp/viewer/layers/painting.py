@@ -80,6 +80,37 @@ class Painting:
             rebuild(self.levels, *part, self._reduction)
             self.fresh = True
 
+    def paint_at(self, level: int, part: Part, pixels: NDArray[Any], finest: int = 0) -> None:
+        """Put pixels where they belong at a level: they are repeated at finer ones.
+
+        Parameters
+        ----------
+        level
+            Of the pixels.
+        part
+            Rows and columns of that level.
+        pixels
+            ``(h, w, …)`` of that size.
+        finest
+            The finest level that needs them.
+        """
+        with self._lock:
+            self.levels[level][part] = pixels
+            rebuild(self.levels[level:], *part, self._reduction)
+            for n in range(finest, level):
+                rows, columns = (
+                    # What halving has left out of an odd length gets the last pixel.
+                    slice(
+                        each.start << level - n,
+                        whole if each.stop == own else each.stop << level - n,
+                    )
+                    for each, own, whole in zip(
+                        part, self.levels[level].shape, self.levels[n].shape, strict=False
+                    )
+                )
+                _enlarge(pixels, 1 << level - n, self.levels[n][rows, columns])
+            self.fresh = True
+
     def sketch(self, pixels: NDArray[Any], factor: int) -> None:
         """Fill all of it from a picture that is ``factor`` times smaller, which is even."""
         with self._lock:

@@ -15,6 +15,7 @@ from napari_invisp.viewer.layers import (
     HEADROOM,
     KEPT,
     KIND,
+    LOOK,
     METADATA_KEY,
     MODEL,
     ORIGINAL,
@@ -47,10 +48,10 @@ def provenance_of(facts: Mapping[str, Any], others: Iterable[Mapping[str, Any]] 
         return known.replace(kind=kind.name.lower())
     record, original = facts[RECORD], facts.get(ORIGINAL)
     source, figures = facts.get(SOURCE), facts.get(FIGURES)
-    for other in others if original is not None else ():
-        if other.get(RECORD) is original and ORIGINAL not in other:
+    for other in others:
+        if other.get(RECORD) is facts.get(ORIGINAL, record) and ORIGINAL not in other:
             source = source or other.get(SOURCE)
-        if other.get(ORIGINAL) is original and _same_run(facts, other):
+        if original is not None and other.get(ORIGINAL) is original and _same_run(facts, other):
             figures = figures or other.get(FIGURES)
     return Provenance(
         kind=kind.name.lower(),
@@ -58,7 +59,7 @@ def provenance_of(facts: Mapping[str, Any], others: Iterable[Mapping[str, Any]] 
         camera=record.camera or None,
         taken=record.capture.taken,
         **{name: facts.get(name) for name in _SETTINGS},
-        figures=plain_figures(figures),
+        figures=plain_figures(figures) | plain_settings(facts.get(LOOK)),
     )
 
 
@@ -148,3 +149,9 @@ def plain_figures(figures: Any) -> dict[str, Figure]:
         return {}
     named |= named.pop("raw", None) or {}
     return {n: value for n, value in named.items() if value is not None and n not in _SETTINGS}
+
+
+def plain_settings(settings: Any) -> dict[str, Figure]:
+    """Return the settings that a picture was made by, by name; curves and orders are left out."""
+    named = asdict(settings) if is_dataclass(settings) and not isinstance(settings, type) else {}
+    return {name: value for name, value in named.items() if not isinstance(value, tuple)}

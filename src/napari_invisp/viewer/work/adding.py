@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QWidget
 from napari_invisp.viewer.layers import (
     KEPT,
     KIND,
+    MADE_OF,
     METADATA_KEY,
     ORIGINAL,
     PARTIAL,
@@ -164,9 +165,15 @@ class Adder:
         return _BREATH_MS
 
     def _hide_beneath(self, top: Layer) -> None:
-        """Hide the other layers of a RAW: to draw them costs time, and nobody sees them."""
+        """Hide the other layers of a RAW, and what a layer was made of.
+
+        To draw them costs time, and nobody sees them.
+        """
+        raw, made_of = raw_of(top), facts_of(top).get(MADE_OF, ())
         for layer in list(self._viewer.layers):
-            if layer is not top and raw_of(layer) is raw_of(top) and KEPT not in facts_of(layer):
+            same = raw is not None and raw_of(layer) is raw
+            beneath = same or str(layer.unique_id) in made_of
+            if layer is not top and beneath and KEPT not in facts_of(layer):
                 layer.visible = False
 
     def _place(self, layer: Layer) -> int:

@@ -244,7 +244,9 @@ class Runs(QObject):
     def partial(self, raw: Layer) -> bool:
         """Tell whether a RAW layer has results that are not of one piece."""
         return any(
-            PARTIAL in facts_of(layer) and raw_of(layer) is raw_of(raw)
+            PARTIAL in facts_of(layer)
+            and facts_of(layer)[KIND] in RESULTS
+            and raw_of(layer) is raw_of(raw)
             for layer in self._viewer.layers
         )
 
