@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from napari_invisp import cli
+from napari_invisp.applications.comparing import PLAIN_CODES, RECOVERED
+from napari_invisp.applications.table import ApplicationMean, ApplicationRow
 from napari_invisp.evaluation.compression import LOSSY_DNG, CompressionMean, CompressionRow
 from napari_invisp.evaluation.plots import draw
 from napari_invisp.evaluation.rows import Mean, Row, means, read_rows, rows_from
@@ -39,6 +41,8 @@ RECIPES = {
     "rate": "--models physics universal --quality 60 75 85 90 95 98 --yardstick",
     "compression": "--compression --quality 75 90 95",
     "compression-headroom": "--compression --quality 75 90 95 --headroom 1",
+    "applications": "--applications --quality 90 95 --side-info 0 65536",
+    "applications-bracket": "--applications --bracket --quality 90 95 --side-info 0 65536",
 }
 
 #: Rows of the paper's Table 1, by what `row_of_table_1` calls them; ours last.
@@ -305,6 +309,71 @@ def compression_rows(result: str) -> list[CompressionRow]:
     return read_rows(read(result), CompressionRow, "table of bytes")
 
 
+@dataclass(frozen=True)
+class Applications(Figure):
+    """What `--applications` measured, at one quality."""
+
+    quality: int
+
+    def rows(self) -> list[ApplicationRow]:
+        """Return the rows of this quality."""
+        rows = read_rows(read(self.result), ApplicationRow, "table of applications")
+        return [row for row in rows if row.quality == self.quality]
+
+
+class ApplicationsByFiles(Applications):
+    """PSNR, a line an operation, a column a file."""
+
+    def filled(self, document: Path) -> str:
+        """Return a table."""
+        rows = self.rows()
+        averages = [mean for mean in means(rows) if isinstance(mean, ApplicationMean)]
+        files = list(dict.fromkeys(row.file for row in rows))
+        sources = [source for source in _sources(rows) if source[0] != PLAIN_CODES]
+        sources += [(PLAIN_CODES, None)]
+        figures: dict[tuple[str, str], dict[tuple[str, int | None], str]] = {}
+        for name, each in [*((row.file, row) for row in rows), *(("mean", m) for m in averages)]:
+            of_cell = figures.setdefault((each.operation, name), {})
+            of_cell[each.source, each.side_info] = f"{each.psnr:.2f}"
+        cells: Cells = {}
+        for (operation, name), of_cell in figures.items():
+            cells.setdefault((operation,), {})[name] = " / ".join(
+                _marked(source, of_cell.get(source, "–")) for source in sources
+            )
+        note = f"PSNR: {' / '.join(_marked(s, _source_name(*s)) for s in sources)}; "
+        note += f"quality {self.quality}."
+        return f"{note}\n\n{_side_by_side(cells, ('operation',), [*files, 'mean'])}"
+
+
+class ApplicationMeans(Applications):
+    """All figures, a line an operation and a source; means over the files if there are several."""
+
+    def filled(self, document: Path) -> str:
+        """Return a table."""
+        averages = [mean for mean in means(self.rows()) if isinstance(mean, ApplicationMean)]
+        heads = ["operation", "from", "PSNR", "SSIM", "ΔE2000", "ΔE2000, 95 %"]
+        lines = [heads, ["---", "---", *["---:"] * 4]]
+        for mean in averages:
+            figures = [f"{mean.psnr:.2f}", f"{mean.ssim:.4f}"]
+            figures += [f"{mean.delta_e:.2f}", f"{mean.delta_e_95:.2f}"]
+            lines.append([mean.operation, _source_name(mean.source, mean.side_info), *figures])
+        files = averages[0].files
+        note = f"Quality {self.quality}{f'; means of {files} files' if files > 1 else ''}."
+        return f"{note}\n\n{markdown_lines(lines)}"
+
+
+def _sources(rows: list[ApplicationRow]) -> list[tuple[str, int | None]]:
+    return list(dict.fromkeys((row.source, row.side_info) for row in rows))
+
+
+def _source_name(source: str, side_info: int | None) -> str:
+    return f"{source} with {side_info / 1024:g} KB of side information" if side_info else source
+
+
+def _marked(source: tuple[str, int | None], text: str) -> str:
+    return f"**{text}**" if source[0] == RECOVERED else text
+
+
 def row_of_table_1(model: dict[str, Any]) -> str:
     """Tell which row a model belongs to; variants of the paper's network differ in training."""
     settings = model["card"].get("settings")
@@ -374,6 +443,11 @@ FIGURES: dict[str, Figure] = {
     "side-information": Gains("side-information"),
     "compression": BytesByFiles("compression"),
     "compression-headroom": BytesByFiles("compression-headroom"),
+    "applications-90": ApplicationsByFiles("applications", 90),
+    "applications-95": ApplicationsByFiles("applications", 95),
+    "applications-means": ApplicationMeans("applications", 95),
+    "applications-bracket-90": ApplicationMeans("applications-bracket", 90),
+    "applications-bracket-95": ApplicationMeans("applications-bracket", 95),
     "compression-plot": BytesPlot(
         "compression", "RAW PSNR against bits a pixel of the ways to keep RAW, for each file"
     ),

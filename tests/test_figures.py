@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from application_rows import applied
 from size_rows import sized
 from table_rows import made
 
@@ -221,6 +222,42 @@ def test_ways_to_keep_raw_stand_below_each_other(project: Path, figures: ModuleT
     assert text.endswith("](images/compression.svg)\n")
     drawn = figures.FIGURES["compression-plot"].image.read_text()
     assert figures.FIGURES["compression-plot"].source in drawn
+
+
+def test_applications_stand_below_each_other(project: Path, figures: ModuleType) -> None:
+    codes = "plain JPEG, filters on its codes"
+    rows = [
+        applied(operation, source, psnr + factor, side_info=side_info, quality=quality, file=file)
+        for quality in (90, 95)
+        for file, factor in (("a.dng", 1), ("b.dng", 2))
+        for operation, source, side_info, psnr in (
+            ("neutral", "recovered RAW", 0, 42.0),
+            ("neutral", "recovered RAW", 65536, 44.0),
+            ("neutral", "plain JPEG", None, 41.0),
+            ("exposure +2 EV", "recovered RAW", 0, 38.0),
+            ("exposure +2 EV", "recovered RAW", 65536, 39.0),
+            ("exposure +2 EV", "plain JPEG", None, 37.0),
+            ("exposure +2 EV", codes, None, 14.0),
+        )
+    ]
+    measured(project, "applications", rows, {})
+    assert show(project, figures, "applications-90").splitlines() == [
+        "PSNR: **recovered RAW** / **recovered RAW with 64 KB of side information** / plain JPEG "
+        "/ plain JPEG, filters on its codes; quality 90.",
+        "",
+        "| operation | a.dng | b.dng | mean |",
+        "| --- | ---: | ---: | ---: |",
+        "| neutral | **43.00** / **45.00** / 42.00 / – | **44.00** / **46.00** / 43.00 / – "
+        "| **43.50** / **45.50** / 42.50 / – |",
+        "| exposure +2 EV | **39.00** / **40.00** / 38.00 / 15.00 "
+        "| **40.00** / **41.00** / 39.00 / 16.00 | **39.50** / **40.50** / 38.50 / 15.50 |",
+    ]
+    lines = show(project, figures, "applications-means").splitlines()
+    assert lines[0] == "Quality 95; means of 2 files."
+    assert lines[4:6] == [
+        "| neutral | recovered RAW | 43.50 | 0.9800 | 1.50 | 3.00 |",
+        "| neutral | recovered RAW with 64 KB of side information | 45.50 | 0.9800 | 1.50 | 3.00 |",
+    ]
 
 
 def test_measuring_is_evaluating_by_the_recipe(

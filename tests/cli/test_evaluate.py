@@ -6,6 +6,7 @@ import pytest
 from cli_helpers import Facts, Run, refused, strict
 from records import make_smooth_record
 
+from napari_invisp.sensor.dng import write_dng
 from napari_invisp.sensor.libraw import reference_srgb
 from napari_invisp.training.prepared import write_picture, write_set
 
@@ -119,3 +120,52 @@ def test_compression_refuses_what_it_does_not_compare(folder: Path, run: Run) ->
     refused(run, folder, "leave --yardstick and --middle out", *command, "--yardstick")
     refused(run, folder, "leave --yardstick and --middle out", *command, "--middle", 64)
     refused(run, folder, "leave it out of the paper's protocol", *command, "--protocol", "paper")
+
+
+def test_applications_measure_what_comes_of_raw_and_jpeg(
+    folder: Path, facts: Facts, run: Run
+) -> None:
+    options = ("--models", "physics", "--applications", "--middle", 64)
+    result = facts("evaluate", "photo.dng", *options, "--side-info", 0, 4096, "-o", "t.json")
+    neutral = [row for row in result["rows"] if row["operation"] == "neutral"]
+    assert [(row["source"], row["side_info"]) for row in neutral] == [
+        ("recovered RAW", 0),
+        ("recovered RAW", 4096),
+        ("plain JPEG", None),
+    ]
+    assert all(row["psnr"] > 25 and row["width"] == 64 for row in neutral)
+    written = strict((folder / "t.json").read_text())
+    assert list(written["models"]) == ["physics"]
+    assert all(result[name] == values for name, values in written.items())
+
+    status, out, err = run("evaluate", "photo.dng", *options, "-o", "t.md")
+    assert (status, err) == (0, "")
+    assert "neutral: recovered RAW, quality 90, 1 file: " in out
+    assert "exposure +2 EV: plain JPEG, filters on its codes, quality 90, 1 file: " in out
+
+
+def test_a_bracket_is_one_row_of_files(folder: Path, facts: Facts, run: Run) -> None:
+    record = make_smooth_record()
+    write_dng(folder / "other.dng", record)
+    files = ("photo.dng", "other.dng")
+    options = ("--models", "physics", "--applications", "--bracket")
+    result = facts("evaluate", *files, *options, "-o", "t.json")
+    assert {row["file"] for row in result["rows"]} == {"photo.dng + other.dng"}
+    assert {row["source"] for row in result["rows"]} == {"recovered RAW", "plain JPEG"}
+
+
+def test_applications_refuse_what_they_do_not_compare(folder: Path, run: Run) -> None:
+    command = ("evaluate", "photo.dng", "-o", "t.json", "--applications")
+    for several in (
+        ("--models", "physics", "universal"),
+        ("--headroom", 0, 1),
+        ("--subsampling", "4:2:0", "4:4:4"),
+    ):
+        refused(run, folder, "give one model, one headroom and one subsampling", *command, *several)
+    for other in (("--compression",), ("--yardstick",), ("--plot", "t.svg")):
+        refused(run, folder, "leave --compression, --yardstick and --plot out", *command, *other)
+    refused(run, folder, "leave it out of the paper's protocol", *command, "--protocol", "paper")
+    refused(run, folder, "a bracket is two RAW files or more", *command, "--bracket")
+    command = command[:-1]
+    refused(run, folder, "--side-info is for --applications", *command, "--side-info", 4096)
+    refused(run, folder, "--bracket is for --applications", *command, "--bracket")

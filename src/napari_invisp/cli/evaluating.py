@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_invisp.cli.applying import (
+    add_application_options,
+    applications,
+    refuse_application_options,
+)
 from napari_invisp.cli.compressing import compression
 from napari_invisp.cli.options import settings_from
-from napari_invisp.cli.report import complain, print_compression, print_json, print_mean
+from napari_invisp.cli.report import (
+    complain,
+    print_application,
+    print_compression,
+    print_json,
+    print_mean,
+)
 from napari_invisp.errors import RawFileError, SettingsError
 from napari_invisp.outputs import check_target
 from napari_invisp.settings import ComputeSettings
@@ -48,6 +59,7 @@ def add_evaluate_options(parser: ArgumentParser) -> None:
         help="measure bytes instead: of the camera's own file, lossless DNG and JPEG XL, our JPEG "
         "at each quality, and lossy DNG of its bytes",
     )
+    add_application_options(parser)
     parser.add_argument(
         "--protocol",
         choices=(_FRAMES, _PAPER),
@@ -95,7 +107,7 @@ def evaluate(arguments: Namespace) -> int:
         report = {"output": str(output), "plot": drawn, **table}
         print_json(report | {"errors": errors, "warnings": warnings})
     else:
-        print_one = print_compression if arguments.compression else print_mean
+        print_one = _printer(arguments)
         for mean in table["means"]:
             print_one(mean)
         print(f"table of {len(rows)} rows: {output}")
@@ -108,11 +120,22 @@ _Work = Iterator[tuple[str, "Iterator[FileRow]"]]
 
 
 def _work_of(arguments: Namespace) -> Callable[[Namespace, ProgressBar, list[str]], _Work]:
+    if not arguments.applications:
+        refuse_application_options(arguments)
     if arguments.protocol == _FRAMES:
+        if arguments.applications:
+            return applications
         return compression if arguments.compression else _frames
-    if arguments.compression:
-        raise SettingsError("--compression is for RAW files; leave it out of the paper's protocol")
+    for name in ("compression", "applications"):
+        if getattr(arguments, name):
+            raise SettingsError(f"--{name} is for RAW files; leave it out of the paper's protocol")
     return _paper
+
+
+def _printer(arguments: Namespace) -> Callable[[Mapping[str, Any]], None]:
+    if arguments.applications:
+        return print_application
+    return print_compression if arguments.compression else print_mean
 
 
 def _frames(arguments: Namespace, bar: ProgressBar, notes: list[str]) -> _Work:

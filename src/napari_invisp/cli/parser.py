@@ -90,6 +90,11 @@ which weights were measured and how they were trained.
 
 With --compression, a row is one file and one way to keep it; of the settings,
 only the quality may have several values.
+
+With --applications, a row is one file, one thing done with it (retouching,
+exposure, tone mapping), and what it was done with: the recovered RAW or the
+plain JPEG. Figures are against the same from the original RAW. With --bracket,
+the files are merged first.
 """
 
 _DEMO = """\

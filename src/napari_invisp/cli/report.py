@@ -91,6 +91,16 @@ def print_compression(mean: Mapping[str, Any]) -> None:
     )
 
 
+def print_application(mean: Mapping[str, Any]) -> None:
+    """Give the averages of one operation on one source in one line."""
+    helped = f" and {mean['side_info']} bytes of side information" if mean["side_info"] else ""
+    print(
+        f"{mean['operation']}: {mean['source']}, quality {mean['quality']}{helped}, "
+        f"{_files(mean)}: {decibels(mean['psnr'])}, SSIM {mean['ssim']:.4f}, "
+        f"ΔE2000 {mean['delta_e']:.2f}"
+    )
+
+
 def _files(mean: Mapping[str, Any]) -> str:
     return "1 file" if mean["files"] == 1 else f"mean of {mean['files']} files"
 

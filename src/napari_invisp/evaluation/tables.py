@@ -74,13 +74,20 @@ _COLUMNS = {
     "camera": ("camera", "{}"),
     "kind": ("kept as", "{}"),
     "setting": ("setting", "{}"),
+    "operation": ("operation", "{}"),
+    "source": ("from", "{}"),
     "protocol": ("protocol", "{}"),
     "model": ("model", "{}"),
     "quality": ("quality", "{}"),
     "subsampling": ("subsampling", "{}"),
+    "side_info": ("side information, bytes", "{}"),
     "headroom": ("headroom", "{:g}"),
     "width": ("width", "{}"),
     "height": ("height", "{}"),
+    "psnr": ("PSNR", "{:.2f}"),
+    "ssim": ("SSIM", "{:.4f}"),
+    "delta_e": ("ΔE2000", "{:.2f}"),
+    "delta_e_95": ("ΔE2000, 95 %", "{:.2f}"),
     "rgb_psnr": ("RGB PSNR", "{:.2f}"),
     "rgb_ssim": ("RGB SSIM", "{:.4f}"),
     "rgb_psnr_jpeg": ("RGB PSNR after JPEG", "{:.2f}"),
@@ -95,7 +102,10 @@ _COLUMNS = {
     "seconds": ("seconds", "{:.2f}"),
     "peak_memory_mb": ("memory, MiB", "{:.0f}"),
 }
-_TEXT = ("file", "camera", "kind", "setting", "protocol", "model", "subsampling")
+_TEXT = (
+    *("file", "camera", "kind", "setting", "operation", "source"),
+    *("protocol", "model", "subsampling"),
+)
 
 
 def _columns(rows: Sequence[FileRow]) -> list[str]:

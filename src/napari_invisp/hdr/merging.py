@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -37,6 +38,8 @@ _REACH = 2
 _NOTED = 0.1
 # Rows that are worked on at a time.
 _BAND = 128
+
+_Samples = TypeVar("_Samples", np.uint8, np.uint16)
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,7 +215,7 @@ def _add(frame: _Frame, light: Light, weights: Light) -> None:
     record = frame.record
     counts, scale = demosaic_uint16(record)
     if any(frame.shift):
-        counts = _moved(counts, frame.shift)
+        counts = moved(counts, frame.shift)
     gains = (record.balance / record.balance.min()).astype(np.float32)
     ends = saturation_levels(record).astype(np.float32)
     scale /= float(record.balance.min())
@@ -243,10 +246,11 @@ def _weight(
     return weight
 
 
-def _moved(counts: NDArray[np.uint16], shift: tuple[float, float]) -> NDArray[np.uint16]:
-    height, width = counts.shape[:2]
+def moved(picture: NDArray[_Samples], shift: tuple[float, float]) -> NDArray[_Samples]:
+    """Move a picture by rows and columns: ``(H, W, 3)`` uint8 or uint16, borders mirrored."""
+    height, width = picture.shape[:2]
     place = np.array([[1, 0, shift[1]], [0, 1, shift[0]]], np.float64)
-    moved: NDArray[np.uint16] = cv2.warpAffine(  # type: ignore[assignment]
-        counts, place, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT
+    result: NDArray[_Samples] = cv2.warpAffine(  # type: ignore[assignment]
+        picture, place, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT
     )
-    return moved
+    return result
