@@ -8,6 +8,7 @@ from records import make_record
 from napari_invisp.archive.correction import LEAST_BYTES, corrected, pack
 from napari_invisp.errors import CapsuleError
 from napari_invisp.metrics import raw_psnr
+from napari_invisp.sensor.saturation import saturation
 
 
 def gain(dog, size: int) -> float:
@@ -55,3 +56,19 @@ def test_damage_is_told(dog) -> None:
             corrected(broken, dog.recovered, dog.luma)
     with pytest.raises(CapsuleError, match="newer napari-invisp"):
         corrected(bytes([data[0] + 1]) + data[1:], dog.recovered, dog.luma)
+
+
+def test_saturation_stays_where_it_is() -> None:
+    """It is told by the highest level that occurs; beyond it there is no light."""
+    rng = np.random.default_rng(0)
+    light = rng.normal(3000, 900, (200, 300))
+    counts = np.clip(light, 64, 3800).astype(np.uint16)
+    original = make_record(mosaic=counts, black=np.full((2, 2), 64.0), white=4095)
+    near = np.clip(light + rng.normal(0, 60, light.shape), 64, 3800).astype(np.uint16)
+    recovered = original.replace(mosaic=near)
+    luma = (counts // 16).astype(np.uint8)
+    mosaic = corrected(pack(original, recovered, luma, 30_000), recovered, luma)
+    better = original.replace(mosaic=mosaic)
+    np.testing.assert_array_equal(saturation(better), saturation(original))
+    assert mosaic.max() == 3800
+    assert raw_psnr(original, better) > raw_psnr(original, recovered)

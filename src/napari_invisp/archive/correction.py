@@ -36,6 +36,7 @@ from scipy.ndimage import uniform_filter
 from napari_invisp.errors import CapsuleError
 from napari_invisp.sensor.cfa import SITES
 from napari_invisp.sensor.record import RawRecord
+from napari_invisp.sensor.saturation import saturation
 
 #: What a capsule calls the side information.
 SECTION = "correction"
@@ -58,6 +59,8 @@ _SHARE, _WEIGHT_BYTES = 0.35, 0.7
 _LEASTSITES, SITES_USED = 300, 1_500_000
 # Against features that do not vary, in the mean square of a feature.
 _RIDGE = 1e-6
+# Share of saturation below which what was recovered as saturated is believed to be less.
+_STAYS = 0.01
 # Rows of a plane that are worked on at a time.
 _BAND = 64
 # Residuals are coded in this unit, from the middle of 16 bits.
@@ -146,7 +149,7 @@ def corrected(
         correction += np.einsum("ba,bhw->ahw", matrix, _decoded(planes, seen.planes.shape[1:]))
     except _DAMAGE as error:
         raise CapsuleError(f"{name}: its side information is damaged ({error})") from error
-    return _mosaic(seen.planes + correction, recovered)
+    return _held_at_saturation(_mosaic(seen.planes + correction, recovered), recovered)
 
 
 @dataclass(frozen=True, eq=False)
@@ -359,6 +362,22 @@ def _mosaic(planes: _Floats, record: RawRecord) -> NDArray[np.uint16]:
         counts = np.maximum(plane, 0) ** np.float32(_GAMMA) / np.float32(gain) + np.float32(black)
         mosaic[row::2, column::2] = np.clip(np.rint(counts), 0, 65535)
     return np.ascontiguousarray(mosaic[:height, :width])
+
+
+def _held_at_saturation(mosaic: NDArray[np.uint16], recovered: RawRecord) -> NDArray[np.uint16]:
+    """Let nothing go beyond saturation, and what was recovered there stay if it hardly moved.
+
+    Whoever develops the RAW tells saturated light by that.
+    """
+    levels = saturation(recovered)
+    for row, column in SITES:
+        black = recovered.black[row, column]
+        level = levels[recovered.channels[row, column]]
+        top = min(65535, round(black + level * (recovered.white - black)))
+        sites, before = mosaic[row::2, column::2], recovered.mosaic[row::2, column::2]
+        stayed = (before >= top) & (sites >= top * (1 - _STAYS))
+        sites[stayed | (sites > top)] = top
+    return mosaic
 
 
 def _even(plane: NDArray[Any]) -> NDArray[Any]:
