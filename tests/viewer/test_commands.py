@@ -281,6 +281,11 @@ def test_every_command_does_what_it_says(
     do("full_frame")
     do.wait(lambda: not hdr.running)
     assert hdr.progress.stage.text().startswith("Done in ")
+    layers.selection.active = hdr.result
+    do("compare_sources")
+    do.wait(lambda: not hdr.running)
+    assert "scene decoded JPEG tone-mapped" in layers
+    assert not hdr.comparison.isHidden()
     layers.selection = {original}
     do("merge")
     assert said.pop() == "error: select two RAW layers or more of one scene to merge them"

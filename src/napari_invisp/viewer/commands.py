@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, TypeVar, overload
 
 from napari import Viewer
@@ -246,18 +247,22 @@ def hdr(viewer: Viewer) -> None:
 
 def full_frame(viewer: Viewer) -> None:
     """Finish the retouched or tone-mapped picture that is selected, or that is on top."""
-    viewer = unproxied(viewer)
-    layers = [*viewer.layers, viewer.layers.selection.active]  # the selected one comes last
-    docks = {
-        each.result: each
-        for each in Dock.all_of(viewer)
-        if isinstance(each, PreviewDock) and each.result is not None
-    }
-    found = next((docks[layer] for layer in reversed(layers) if layer in docks), None)
+    found = _dock_of_result(viewer)
     if found is not None:
         found.full_button.click()
     else:
         show_error("retouch a picture, or map its tones, to make all of it")
+
+
+def compare_sources(viewer: Viewer) -> None:
+    """Retouch, or map the tones of, original RAW, recovered RAW and JPEG alike, and compare."""
+    found = _dock_of_result(viewer) or max(  # otherwise one that is not behind others
+        _preview_docks(viewer), key=lambda each: not each.visibleRegion().isEmpty(), default=None
+    )
+    if found is not None:
+        _press(found.compare_button, found.no_comparison())
+    else:
+        show_error("retouch a RAW, or map its tones, to compare its sources")
 
 
 def merge(viewer: Viewer) -> None:
@@ -269,6 +274,18 @@ def merge(viewer: Viewer) -> None:
 
 
 # -- parts -------------------------------------------------------------------------------------
+
+
+def _preview_docks(viewer: Viewer) -> Iterator[PreviewDock]:
+    return (each for each in Dock.all_of(unproxied(viewer)) if isinstance(each, PreviewDock))
+
+
+def _dock_of_result(viewer: Viewer) -> PreviewDock | None:
+    """Find the dock of the picture that is selected, or else of the one that is on top."""
+    viewer = unproxied(viewer)
+    layers = [*viewer.layers, viewer.layers.selection.active]  # the selected one comes last
+    docks = {each.result: each for each in _preview_docks(viewer) if each.result is not None}
+    return next((docks[layer] for layer in reversed(layers) if layer in docks), None)
 
 
 def _press(button: QPushButton, otherwise: str) -> None:

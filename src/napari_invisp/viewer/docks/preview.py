@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum, auto
 from functools import partial
 from typing import Any, ClassVar
@@ -12,26 +12,40 @@ from typing import Any, ClassVar
 import napari.viewer
 from magicgui.widgets import ComboBox
 from napari.layers import Image, Layer
+from napari.utils.notifications import show_error
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication, QComboBox, QFormLayout, QPushButton
 
+from napari_invisp.applications.comparing import ORIGINAL, PLAIN, RECOVERED, Differences
+from napari_invisp.inspection.maps import limits_of
 from napari_invisp.viewer.controls import named
 from napari_invisp.viewer.docks.base import Dock, button, button_row, label
 from napari_invisp.viewer.docks.progress import ProgressLine
+from napari_invisp.viewer.docks.source_figures import SourceFigures
 from napari_invisp.viewer.failures import report_failure
 from napari_invisp.viewer.files.exporting import ask, run
 from napari_invisp.viewer.files.looks import LookFile, write_look
+from napari_invisp.viewer.files.writers import unfinished
 from napari_invisp.viewer.layers import (
     KIND,
     LOOK,
     METADATA_KEY,
     PARTIAL,
+    Kind,
     facts_of,
     raw_of,
 )
-from napari_invisp.viewer.layers.sources import origin_of, result_of, source_of, sources
+from napari_invisp.viewer.layers.errors import dress, find_map, frame_of, map_layer
+from napari_invisp.viewer.layers.sources import (
+    counterparts,
+    origin_of,
+    result_of,
+    source_of,
+    sources,
+)
 from napari_invisp.viewer.layers.view import level_in_view, part_in_view
 from napari_invisp.viewer.work.adding import Adder
+from napari_invisp.viewer.work.comparing import DIFFERENCE_MAP, Compared, compared
 from napari_invisp.viewer.work.looks import Look
 from napari_invisp.viewer.work.previewing import Sheet, Shown, Wanted, fill, follow
 from napari_invisp.viewer.work.worker import Report, Runner
@@ -42,6 +56,10 @@ _REST_MS, _VIEW_REST_MS = 250, 80
 
 
 _UNFINISHED = "Finished in view only; Full frame does the rest"
+_COMPARE = (
+    "do the same to the original RAW, the recovered RAW and the decoded JPEG, whole frames, and "
+    "measure how far the results are from the original's"
+)
 
 
 class Run(Enum):
@@ -49,6 +67,7 @@ class Run(Enum):
 
     FOLLOW = auto()
     FILL = auto()
+    COMPARE = auto()
     OTHER = auto()
 
 
@@ -91,6 +110,9 @@ class PreviewDock(Dock):
         self._taken: Wanted | None = None
         self._shown: Shown | None = None
         self._source: Image | None = None
+        # What was compared last, and the figures; ``None`` if pixels have changed since.
+        self._sources: dict[str, Image] = {}
+        self._figures: tuple[Any, Mapping[str, Differences]] | None = None
         # The result was deleted, and stays away until somebody asks for it.
         self._dismissed = False
         self._open = True
@@ -133,6 +155,36 @@ class PreviewDock(Dock):
             self._reveal()
             self._rest_timer.stop()
             self._start(Run.FILL, partial(fill, self.settings(), sheet))
+
+    def compare_sources(self) -> None:
+        """Make the whole frames of all three sources as the controls say, and compare them."""
+        sheet, source, found = self._present_sheet(), self.source, self._counterparts()
+        if sheet is None or source is None or not found:
+            return
+        for layer in found.values():
+            facts = facts_of(layer)
+            if PARTIAL in facts:
+                show_error(unfinished(layer.name, facts))
+                return
+        self._dismissed = False
+        self._reveal()
+        self._rest_timer.stop()
+        self._compare_with(found)
+        sheets = {
+            name: sheet if layer is source else Sheet(source_of(layer), self.look)
+            for name, layer in found.items()
+        }
+        own = sheet if source in found.values() else None
+        self._start(Run.COMPARE, partial(compared, self.settings(), sheets, own))
+
+    def no_comparison(self) -> str:
+        """Say why sources cannot be compared; empty if they can."""
+        source = self.source
+        if source is None or raw_of(source) is None:
+            return "pick a RAW, or what was made of one, to compare its sources"
+        if facts_of(source).get(KIND) is Kind.MERGED:
+            return "merged light has no JPEG to compare with; pick a RAW"
+        return "" if self._counterparts() else "render and recover this RAW first"
 
     def cancel(self) -> None:
         """Stop what is going on; what was painted stays."""
@@ -184,7 +236,11 @@ class PreviewDock(Dock):
         self.reset_button = button(
             f"{name}.reset", "Reset", self.reset, "put all controls back to their defaults"
         )
+        self.compare_button = button(
+            f"{name}.compare", "Compare sources", self.compare_sources, _COMPARE
+        )
         self.progress = ProgressLine(name)
+        self.comparison = SourceFigures(name)
         self.save_buttons: dict[str, QPushButton] = {}
         for each in self.files:
             self.save_buttons[each.name] = button(
@@ -201,7 +257,9 @@ class PreviewDock(Dock):
             button_row(self.preview_button, self.full_button, self.cancel_button, self.reset_button)
         )
         layout.addLayout(button_row(*self.save_buttons.values()))
+        layout.addLayout(button_row(self.compare_button))
         layout.addWidget(self.progress)
+        layout.addWidget(self.comparison)
         layout.addWidget(self.note)
 
         self._rest_timer, self._view_timer = QTimer(self), QTimer(self)
@@ -240,6 +298,7 @@ class PreviewDock(Dock):
         super().detach()
         self._open = False
         self._watch(None)
+        self._compare_with({})
         self._adder.abandon()
         self._runner.abandon()
         self._run = self._sheet = self._shown = None
@@ -340,7 +399,7 @@ class PreviewDock(Dock):
 
     def _on_moved(self, _: Any = None) -> None:
         """Hear that another part is in view, or at another size."""
-        if self._open and self.result is not None and self._run is not Run.FILL:
+        if self._open and self.result is not None and self._run not in (Run.FILL, Run.COMPARE):
             self._view_timer.start()
 
     def _on_view(self) -> None:
@@ -405,6 +464,53 @@ class PreviewDock(Dock):
         if isinstance(made, Shown) and made.sheet is self._sheet and not self._dismissed:
             self._shown = made
             self._show()
+        elif isinstance(made, Compared):
+            puts = []
+            for data, arguments, kind in made.results.values():  # beneath what is looked at
+                puts.append(partial(self._adder.put, (data, arguments | {"visible": False}, kind)))
+            self._adder.then(*puts, partial(self._on_compared, made))
+
+    def _on_compared(self, made: Compared) -> None:
+        """Show figures, and error maps of the results, hidden."""
+        if not self._sources:  # their pixels have changed meanwhile
+            return
+        self._figures = (made.settings, made.figures)
+        self._refresh()
+        layers = self._viewer.layers
+        results = {
+            name: result_of(layers, layer, self.look.kind) for name, layer in self._sources.items()
+        }
+        reference = results[ORIGINAL]
+        for name in (PLAIN, RECOVERED):  # new layers are added before what is waiting
+            candidate = results[name]
+            if reference is None or candidate is None:  # deleted meanwhile
+                continue
+            levels, limits = made.maps[name], limits_of(DIFFERENCE_MAP, frame_of(reference))
+            layer = find_map(layers, reference, candidate)
+            if layer is not None:
+                layer.data = levels
+                dress(layer, DIFFERENCE_MAP, limits)
+                continue
+            data, arguments, kind = map_layer(reference, candidate, DIFFERENCE_MAP, levels, limits)
+            self._adder.add(Layer.create(data, arguments | {"visible": False}, kind))
+
+    def _counterparts(self) -> dict[str, Image]:
+        return counterparts(self._viewer.layers, self.source) if self.source is not None else {}
+
+    def _compare_with(self, found: dict[str, Image]) -> None:
+        """Hear of new pixels of what is compared, of nothing else."""
+        for layer in self._sources.values():
+            layer.events.data.disconnect(self._forget)
+        self._sources, self._figures = found, None
+        for layer in found.values():
+            layer.events.data.connect(self._forget)
+
+    def _forget(self, _: Any = None) -> None:
+        """Take figures back that are of other pixels."""
+        if self._run is Run.COMPARE:
+            self._runner.cancel()
+        self._compare_with({})
+        self._refresh()
 
     def _show(self) -> None:
         """Bring the layer up to date, or add it."""
@@ -467,9 +573,20 @@ class PreviewDock(Dock):
         for each in (self.preview_button, self.full_button, *self.save_buttons.values()):
             each.setEnabled(there)
         self.cancel_button.setEnabled(self._run is not None)
+        reason = self.no_comparison()
+        self.compare_button.setEnabled(not reason)
+        self.compare_button.setToolTip(reason or _COMPARE)
+        self.comparison.show_figures(self._present_figures())
         text = self._problem()
         self.note.setText(text)
         self.note.setVisible(bool(text))
+
+    def _present_figures(self) -> Mapping[str, Differences] | None:
+        """Return the figures of the source and the settings that are seen, if these are."""
+        if self._figures is None or self._counterparts() != self._sources:
+            return None
+        settings, figures = self._figures
+        return figures if settings == self.settings() else None
 
     def _problem(self) -> str:
         """Say what is to be done next; empty if all is well."""

@@ -11,6 +11,7 @@ import numpy as np
 from napari.layers import Image, Layer
 from numpy.typing import NDArray
 
+from napari_invisp.applications.comparing import ORIGINAL, PLAIN, RECOVERED
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.viewer.layers import (
     KIND,
@@ -29,6 +30,7 @@ from napari_invisp.viewer.layers import (
     facts_of,
     raw_of,
 )
+from napari_invisp.viewer.layers.family import family_of
 
 # Of the layers that show a RAW, names end with it.
 _DEMOSAICED = " (bilinear)"
@@ -106,6 +108,36 @@ def source_of(layer: Image) -> Source:
         affine=np.asarray(layer.affine.affine_matrix)[-3:, -3:],
         file=Path(path) if is_raw and path else None,
     )
+
+
+def counterparts(layers: Iterable[Layer], source: Layer) -> dict[str, Image]:
+    """Find the original RAW that a source belongs to, what was recovered of it, and its JPEG.
+
+    Parameters
+    ----------
+    layers
+        Where to look.
+    source
+        One of :func:`sources`.
+
+    Returns
+    -------
+    dict
+        By the first three of :data:`~napari_invisp.applications.comparing.SOURCES`; empty unless
+        all three are there. Merged light has none, for it has no JPEG.
+    """
+    if raw_of(source) is None or facts_of(source).get(KIND) is Kind.MERGED:
+        return {}
+    family = family_of(sources(layers), source)
+    if family is None:
+        return {}
+    found = {
+        ORIGINAL: family.original_layer,
+        RECOVERED: family.recovered_layer,
+        PLAIN: family.results.get(Kind.DECODED),
+    }
+    there = {name: layer for name, layer in found.items() if layer is not None}
+    return there if len(there) == len(found) else {}
 
 
 def result_of(layers: Iterable[Layer], source: Layer, kind: Kind) -> Image | None:

@@ -96,14 +96,17 @@ class Adder:
         facts = arguments["metadata"][METADATA_KEY]
         layer = find_layer(self._viewer.layers, facts)
         if layer is None:
-            new = Layer.create(data, arguments, kind)
-            self._next(partial(self._insert, new), partial(self._select, new), self._draw)
+            self.add(Layer.create(data, arguments, kind))
             return
         if layer.data[0] is not data[0]:
             layer.data = data
         if PARTIAL in facts and RENDERING in facts_of(layer):
             facts = {RENDERING: facts_of(layer)[RENDERING]} | facts
         layer.metadata = {**layer.metadata, METADATA_KEY: facts}
+
+    def add(self, new: Layer) -> None:
+        """Add a new layer: a step, which is followed by those that it takes."""
+        self._next(partial(self._insert, new), partial(self._select, new), self._draw)
 
     def explain(self, layer: Layer) -> int:
         """Put its scale beside an error map that is still there: a step."""
@@ -152,7 +155,7 @@ class Adder:
             return 0
         if layer.visible:
             self._hide_beneath(layer)
-        if facts_of(layer)[KIND] is Kind.ERROR:
+        if facts_of(layer)[KIND] in (Kind.ERROR, Kind.MAP):
             self._next(partial(self.explain, layer))
         return self._hold(False)
 
