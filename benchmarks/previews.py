@@ -16,15 +16,12 @@ napari's own settings are neither read nor written.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import time
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from window import Pulse, Window
+from window import Pulse, Window, tell
 
 from napari_invisp.viewer.commands import dock
 from napari_invisp.viewer.docks.hdr import HdrDock
@@ -142,15 +139,8 @@ def main() -> None:
     parser.add_argument("--tries", type=int, default=10)
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()
-    rows = []
-    for case in arguments.cases:
-        row = measure(arguments.raw, case, arguments.tries)
-        rows.append(row)
-        for name, value in row.items():
-            print(f"{name:22} {f'{value:.3f}' if isinstance(value, float) else value}", flush=True)
-    result = {"cores": os.cpu_count(), "python": platform.python_version(), "rows": rows}
-    if arguments.output is not None:
-        arguments.output.write_text(json.dumps(result, indent=1) + "\n")
+    measured = (measure(arguments.raw, case, arguments.tries) for case in arguments.cases)
+    tell(measured, arguments.output)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -78,3 +80,15 @@ class Window:
     def drawn(self) -> None:
         """Wait for the canvas to be drawn."""
         self.until(self.canvas.frameSwapped)
+
+
+def tell(rows: Iterable[dict[str, Any]], output: Path | None) -> None:
+    """Print rows as they are measured, and write all of them to a JSON file if there is one."""
+    kept = []
+    for row in rows:
+        kept.append(row)
+        for name, value in row.items():
+            print(f"{name:22} {f'{value:.3f}' if isinstance(value, float) else value}", flush=True)
+    result = {"cores": os.cpu_count(), "python": platform.python_version(), "rows": kept}
+    if output is not None:
+        output.write_text(json.dumps(result, indent=1) + "\n")

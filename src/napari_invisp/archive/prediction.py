@@ -171,7 +171,6 @@ def _refined(
 ) -> NDArray[np.float64]:
     """Bring a flat table closer to what was counted, step by step (SIRT)."""
     base = np.zeros(len(colours), np.int64)
-    corners: list[tuple[NDArray[np.int64], NDArray[np.float64]]] = []
     shares = []
     for channel in range(3):
         base = base * _COUNT + _BELOW[colours[:, channel]]

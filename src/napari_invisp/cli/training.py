@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import SUPPRESS, Namespace
+from argparse import SUPPRESS, ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,11 +47,16 @@ def add_train(commands: Any) -> None:
         default=SUPPRESS,
         help=f'folders that "{PROGRAM} prepare" made',
     )
-    where = added.add_mutually_exclusive_group(required=True)
-    where.add_argument("-o", "--output", metavar="RUN", type=Path, help="folder of a new run")
-    where.add_argument("--resume", metavar="RUN", type=Path, help="folder of a run to go on with")
+    add_run_folder(added)
     add_json(added)
     add_options(added, TrainSettings, "training", ("model", "data"), only_given=True)
+
+
+def add_run_folder(parser: ArgumentParser) -> None:
+    """Add what says where a new run goes, or which one goes on."""
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("-o", "--output", metavar="RUN", type=Path, help="folder of a new run")
+    where.add_argument("--resume", metavar="RUN", type=Path, help="folder of a run to go on with")
 
 
 def run(arguments: Namespace) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_invisp.cli.options import add_command, add_json, add_options, given_values
 from napari_invisp.cli.report import PROGRAM, complain, print_json
+from napari_invisp.cli.training import add_run_folder
 from napari_invisp.errors import SettingsError
 from napari_invisp.training.retouch.settings import CHANGEABLE, PolicySettings
 
@@ -54,9 +55,7 @@ def add_train_retouch(commands: Any) -> None:
         default=SUPPRESS,
         help=f'RAW files, EXR scenes, folders of such, and folders that "{PROGRAM} prepare" made',
     )
-    where = added.add_mutually_exclusive_group(required=True)
-    where.add_argument("-o", "--output", metavar="RUN", type=Path, help="folder of a new run")
-    where.add_argument("--resume", metavar="RUN", type=Path, help="folder of a run to go on with")
+    add_run_folder(added)
     add_json(added)
     add_options(added, PolicySettings, "training", ("retouched", "light"), only_given=True)
 
