@@ -86,6 +86,9 @@ def gather(
 ) -> Pictures:
     """Read all pictures and reduce them.
 
+    What is held out depends on the order of the sources and the names in them, not on where
+    they lie.
+
     Parameters
     ----------
     retouched
@@ -158,21 +161,23 @@ def _files(sources: Sequence[Path], suffixes: Sequence[str]) -> list[Path]:
 
 
 def _light_jobs(sources: Sequence[Path]) -> Iterator[tuple[str, _Job]]:
-    for source in sources:
+    for number, source in enumerate(sources):
+        # What is held out must not depend on where a folder lies.
         if (source / _SET).exists():
             prepared = open_set(source)
             for name in prepared.names():
-                yield f"{source}/{name}", partial(_prepared, prepared, name)
+                yield f"{number}/{name}", partial(_prepared, prepared, name)
             continue
         if not source.exists():
             raise DataError(f"{source} does not exist")
         for path in sorted(source.rglob("*")) if source.is_dir() else [source]:
             if path.name.startswith(".") or not path.is_file():
                 continue
+            inside = path.relative_to(source).as_posix() if source.is_dir() else path.name
             if is_raw_name(path):
-                yield str(path), partial(_developed, path)
+                yield f"{number}/{inside}", partial(_developed, path)
             elif path.suffix.lower() in SCENES:
-                yield str(path), partial(_scene, path)
+                yield f"{number}/{inside}", partial(_scene, path)
 
 
 def _prepared(prepared: PreparedSet, name: str) -> NDArray[np.float32]:
