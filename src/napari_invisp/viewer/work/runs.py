@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum, auto
 from functools import partial
 from pathlib import Path
@@ -182,16 +182,18 @@ class Runs(QObject):
         """Render a RAW layer, encode it and recover it."""
         record = raw_of(raw)
         if record is not None:
-            bench, frames = self._bench_of(record), self._frames_of(raw, record)
-            self._start(Run.RENDER, partial(jobs.render, bench, frames, settings), raw)
+            work = partial(jobs.render, self._bench_of(record), settings=settings)
+            self._start(Run.RENDER, self._painting(work, raw, record), raw)
 
     def encode(self, raw: Layer, settings: RenderSettings) -> None:
         """Encode a RAW layer's rendering with these settings, and recover it."""
         rendering = self.fact(raw, RENDERING)
         if rendering is not None:
-            bench, frames = self._bench_of(rendering.record), self._frames_of(raw, rendering.record)
-            work = partial(jobs.encode, bench, frames, rendering, settings)
-            self._start(Run.ENCODE, work, raw)
+            record = rendering.record
+            work = partial(
+                jobs.encode, self._bench_of(record), rendering=rendering, settings=settings
+            )
+            self._start(Run.ENCODE, self._painting(work, raw, record), raw)
 
     def move(self, raw: Layer, settings: RenderSettings) -> None:
         """Show at once, in the part in view, what other settings would do to a rendering."""
@@ -200,9 +202,9 @@ class Runs(QObject):
             return
         self._moved = Moved(settings, part_in_view(self._viewer, raw))
         if self._run is not Run.LIVE:
-            bench, frames = self._bench_of(rendering.record), self._frames_of(raw, rendering.record)
-            work = partial(follow, self._newest, bench, frames, rendering)
-            self._start(Run.LIVE, work, raw)
+            record = rendering.record
+            work = partial(follow, self._newest, self._bench_of(record), rendering=rendering)
+            self._start(Run.LIVE, self._painting(work, raw, record), raw)
 
     def sweep(self, raw: Layer, settings: RenderSettings) -> None:
         """Measure a RAW layer's rendering at all standard qualities that are not known yet."""
@@ -258,15 +260,17 @@ class Runs(QObject):
             self._bench = Bench(record)
         return self._bench
 
-    def _frames_of(self, raw: Layer, record: RawRecord) -> Frames:
-        """Paint over what earlier results show, where there are some."""
+    def _painting(self, work: Callable[..., Iterator[Any]], raw: Layer, record: RawRecord) -> Work:
+        """Let work paint over what earlier results show, where there are some."""
         found, settings = {}, None
         for kind in RESULTS:
             layer = self.result(raw, kind)
             if layer is not None and layer.multiscale:
                 found[kind] = [np.asarray(level) for level in layer.data]
                 settings = facts_of(layer).get(MAP, settings)
-        return Frames(record, base_name(raw), found, map_settings=settings)
+        blank = partial(Frames, record, base_name(raw), found, map_settings=settings)
+        # Made in the work's own thread: memory for whole frames can take tenths of a second.
+        return lambda report: work(frames=blank(), report=report)
 
     # -- the run that is going on ------------------------------------------------------------------
 
