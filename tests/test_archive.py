@@ -7,16 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from photographs import photograph
 from PIL import Image
 
 from napari_invisp.archive import correction, exact
 from napari_invisp.batch import Recoverer, Renderer
-from napari_invisp.errors import ArchiveError, Cancelled
+from napari_invisp.errors import ArchiveError, Cancelled, CheckpointError
+from napari_invisp.flow.checkpoints import save_checkpoint
+from napari_invisp.flow.invisp import Invisp
 from napari_invisp.jpeg.capsule import Capsule, embed, from_jpeg, to_segments
 from napari_invisp.jpeg.segments import JpegStream
 from napari_invisp.metrics import raw_psnr
-from napari_invisp.pipeline import Pipeline, Rendering
+from napari_invisp.pipeline import Pipeline, Rendering, asks_for_checkpoint
 from napari_invisp.sensor.dng import encode_dng
 from napari_invisp.sensor.original import Original
 from napari_invisp.sensor.reading import read_raw
@@ -80,6 +83,22 @@ def test_an_exact_archive_gives_every_sample_back(
     assert recovery.record == record
     assert recovery.original == Original(image=(PROFILE_NAME,), exif=(MAKER_NOTE,))
     assert recovery.warnings == []
+
+
+def test_an_archive_needs_no_weights_as_long_as_it_is_exact(tmp_path: Path) -> None:
+    record, weights = photograph(height=64, width=96), tmp_path / "mine.safetensors"
+    torch.manual_seed(0)
+    save_checkpoint(weights, Invisp())
+    rendering = Pipeline(RenderSettings(model=str(weights), device="cpu")).render(record)
+    archive = Pipeline().encode(rendering, archive=ArchiveSettings(exact=True))
+    weights.unlink()
+    recovery = Pipeline().recover(archive)
+    assert recovery.record == record
+    assert recovery.model == "invisp"
+    assert not asks_for_checkpoint(from_jpeg(archive))
+    # What was saved again has to be recovered with them.
+    with pytest.raises(CheckpointError, match=r"weights of mine\.safetensors"):
+        Pipeline().recover(resaved(archive))
 
 
 def test_others_see_an_ordinary_jpeg(

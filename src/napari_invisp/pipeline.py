@@ -88,8 +88,10 @@ class Unpacked:
         The RAW's metadata, with an empty mosaic.
     jpeg
         The decoded JPEG.
+    model
+        The name of the model that it was rendered with.
     network
-        The model as it stands for this file.
+        That model as it stands for this file; ``None`` where an exact archive needs none.
     render
         How the JPEG was rendered, as far as its capsule says: quality, subsampling, headroom.
     warnings
@@ -101,7 +103,8 @@ class Unpacked:
     data: bytes
     record: RawRecord
     jpeg: JpegImage
-    network: InvertibleISP
+    model: str
+    network: InvertibleISP | None
     render: dict[str, Any]
     warnings: list[str] = field(default_factory=list)
     sections: Mapping[str, bytes] = field(default_factory=dict)
@@ -120,7 +123,7 @@ class Recovery:
     model
         The name of the model.
     network
-        The model as it stands for this file.
+        The model as it stands for this file; ``None`` where an exact archive needed none.
     render
         How the JPEG was rendered, as far as its capsule says: quality, subsampling, headroom.
     device
@@ -138,7 +141,7 @@ class Recovery:
     record: RawRecord
     jpeg: JpegImage
     model: str
-    network: InvertibleISP
+    network: InvertibleISP | None
     render: dict[str, Any]
     device: str
     warnings: list[str] = field(default_factory=list)
@@ -331,7 +334,7 @@ class Pipeline:
         components = decode_components(plain)
         assert components is not None  # what is written here is YCbCr
         recovered = self._recovered(
-            Unpacked(plain, record, jpeg, model, {}), rendering.settings, lambda *args: None
+            plain, record, jpeg, model, rendering.settings, lambda *args: None
         )
         self._watcher.step("making side information", 0, 1)
         section = correction.pack(
@@ -400,7 +403,9 @@ class Pipeline:
             warnings.append("what it carried to bring back more of the RAW fits no longer")
         header: Mapping[str, Any] = capsule.header
         try:
-            network = self._model_of(header["model"], name, model)
+            rendered_by = str(header["model"]["name"])
+            archived = exact.SECTION in sections
+            network = None if archived else self._model_of(header["model"], name, model)
             facts = dict(header["raw"])
             height, width = int(facts.pop("height")), int(facts.pop("width"))
             if (height, width) != jpeg.rgb.shape[:2]:
@@ -412,7 +417,7 @@ class Pipeline:
         for sentence in warnings:
             self._notify(sentence)
         self._watcher.step("decoding", 1, 1)
-        return Unpacked(data, record, jpeg, network, render, warnings, sections)
+        return Unpacked(data, record, jpeg, rendered_by, network, render, warnings, sections)
 
     def recover_unpacked(
         self, unpacked: Unpacked, settings: ComputeSettings | None = None
@@ -420,49 +425,55 @@ class Pipeline:
         """Recover the RAW: the second half of :meth:`recover`."""
         settings = settings or self.settings
         record, jpeg, sections = unpacked.record, unpacked.jpeg, unpacked.sections
-        archived = exact.SECTION in sections
-        side_info = b"" if archived else sections.get(correction.SECTION, b"")
+        network = unpacked.network
+        side_info = b"" if network is None else sections.get(correction.SECTION, b"")
         original = None
-        if archived:
+        if network is None:
             self._watcher.step("unpacking the archive", 0, 1)
             mosaic = exact.unpack(sections[exact.SECTION], jpeg.rgb)
             if ORIGINAL_SECTION in sections:
                 original = exact.unpack_original(sections[ORIGINAL_SECTION])
             self._watcher.step("unpacking the archive", 1, 1)
         else:
-            mosaic = self._recovered(unpacked, settings, self._arrived)
+            mosaic = self._recovered(unpacked.data, record, jpeg, network, settings, self._arrived)
         if side_info:
             self._watcher.step("applying side information", 0, 1)
             components = decode_components(unpacked.data)
             luma = jpeg.rgb[..., 1] if components is None else components[..., 0]
             mosaic = correction.corrected(side_info, record.replace(mosaic=mosaic), luma)
             self._watcher.step("applying side information", 1, 1)
-        if archived or side_info:
+        if network is None or side_info:
             frame = slice(0, record.height), slice(0, record.width)
             self._arrived(RECOVERING, Tile(*frame, *frame), mosaic)
         return Recovery(
             record=record.replace(mosaic=mosaic),
             jpeg=jpeg,
-            model=unpacked.network.name,
-            network=unpacked.network,
+            model=unpacked.model,
+            network=network,
             render=unpacked.render,
             device=self.device(settings).type,
             warnings=unpacked.warnings,
-            exact=archived,
+            exact=network is None,
             side_info=len(side_info),
             original=original,
         )
 
     def _recovered(
-        self, unpacked: Unpacked, settings: ComputeSettings, arrived: Arrived
+        self,
+        data: bytes,
+        record: RawRecord,
+        jpeg: JpegImage,
+        network: InvertibleISP,
+        settings: ComputeSettings,
+        arrived: Arrived,
     ) -> NDArray[np.uint16]:
         """Run the network backwards."""
         device = self.device(settings)
-        network, record, jpeg = unpacked.network.to(device), unpacked.record, unpacked.jpeg
+        network = network.to(device)
         seen = as_seen_by(record, network.profile)
         mosaic = np.empty(record.mosaic.shape, np.uint16)
         coded = _coded(jpeg)
-        decoded = windows_of(unpacked.data, jpeg)
+        decoded = windows_of(data, jpeg)
 
         def recover_tile(tile: Tile) -> None:
             window = decoded(tile.outer_rows, tile.outer_columns, device)
@@ -544,9 +555,10 @@ def identity(model: InvertibleISP) -> str | None:
 
 
 def asks_for_checkpoint(capsule: Capsule) -> bool:
-    """Tell whether a JPEG was rendered with weights of the user's own, which have to be given."""
+    """Tell whether weights of the user's own have to be given, which no exact archive needs."""
     model: Any = capsule.header.get("model")
-    return isinstance(model, dict) and model.get("checkpoint") is not None
+    own = isinstance(model, dict) and model.get("checkpoint") is not None
+    return own and exact.SECTION not in capsule.sections
 
 
 def describe_model(model: InvertibleISP) -> dict[str, Any]:

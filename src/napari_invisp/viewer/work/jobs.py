@@ -115,6 +115,7 @@ def encode(
     report.wait_for_window()
     recovery = pipeline.recover_unpacked(unpacked)
     frames.finish_errors()
+    assert recovery.network is not None
     bench.networks_of(rendering)[coding] = recovery.network
     bench.overhead = len(jpeg) - len(encode_jpeg(rendering.rgb, *coding))
 
@@ -213,13 +214,13 @@ def _recover_file(path: Path, settings: RenderSettings, report: Callbacks) -> It
     frames = Frames(record, path.stem, has_original=False)
     facts: dict[str, Any] = {
         SOURCE: str(path),
-        MODEL: unpacked.network.name,
+        MODEL: unpacked.model,
         HEADROOM: unpacked.render.get("headroom"),
         QUALITY: jpeg.quality,
         SUBSAMPLING: jpeg.subsampling,
     }
     figures = Figures(
-        unpacked.network.name,
+        unpacked.model,
         facts[HEADROOM],
         jpeg.quality,
         jpeg.subsampling,
