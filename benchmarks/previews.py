@@ -108,12 +108,13 @@ def measure(path: Path, case: str, tries: int) -> dict[str, Any]:
     kind, values, name, (low, high) = CASES[case]
     bench = Bench(path, kind, values)
     source = bench.dock.source
-    places = [low + (high - low) * n / max(1, tries - 1) for n in range(tries)]
-    wholes = [bench.moved(name, value) for value in places]
+    # A slider that stays where it is changes nothing, so these places differ from one another.
+    step = (high - low) / tries
+    wholes = [bench.moved(name, low + step * n) for n in range(tries)]
     bench.viewer.scene.camera.zoom = 1.0
     bench.idle()
     rows, columns = part_in_view(bench.viewer, source)
-    views = [bench.moved(name, value) for value in places]
+    views = [bench.moved(name, low + step * (n + 0.5)) for n in range(tries)]
     frames = [bench.full_frame() for _ in range(3)]
     shape = source.data[0].shape
     bench.viewer.close()
