@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from records import make_smooth_record
 
 from napari_invisp.pictures import bilinear_codes
-from napari_invisp.tiling import tiles
+from napari_invisp.tiling import Tile, tiles
 from napari_invisp.viewer.layers.painting import Painting, paint_bilinear
 from napari_invisp.viewer.layers.pyramids import pyramid
 
@@ -39,6 +41,23 @@ def test_bilinear_pictures_have_no_seams(pattern: str) -> None:
         paint_bilinear(painting, filling, part)
     for painted, expected in zip(painting.levels, pyramid(bilinear_codes(record)), strict=True):
         np.testing.assert_array_equal(painted, expected)
+
+
+def test_tiles_that_come_at_the_same_time_leave_no_seams() -> None:
+    record = make_smooth_record((256, 320), "RGGB")
+    expected = bilinear_codes(record)
+    for _ in range(5):
+        mosaic = Painting.blank(record.mosaic.shape, np.uint16)
+        picture = Painting.blank((*record.mosaic.shape, 3), np.uint8)
+
+        def arrive(tile: Tile, mosaic: Painting = mosaic, picture: Painting = picture) -> None:
+            part = tile.rows, tile.columns
+            mosaic.paint(part, record.mosaic[part])
+            paint_bilinear(picture, record.replace(mosaic=mosaic.levels[0]), part)
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(arrive, tiles(*record.mosaic.shape, 16, 0)))
+        np.testing.assert_array_equal(picture.levels[0], expected)
 
 
 @pytest.mark.parametrize("factor", [2, 4, 6])

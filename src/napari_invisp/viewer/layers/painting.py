@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Any, Self
 
@@ -75,8 +75,23 @@ class Painting:
         pixels
             ``(h, w, …)`` of that size.
         """
+        self.paint_made(part, lambda: pixels)
+
+    def paint_made(self, part: Part, make: Callable[[], NDArray[Any]]) -> None:
+        """Make pixels and put them where they belong, while nobody else paints.
+
+        So pixels can depend on what lies beside their part: what another thread makes of that
+        later includes this part.
+
+        Parameters
+        ----------
+        part
+            Rows and columns of the full size.
+        make
+            Returns ``(h, w, …)`` of that size.
+        """
         with self._lock:
-            self.levels[0][part] = pixels
+            self.levels[0][part] = make()
             rebuild(self.levels, *part, self._reduction)
             self.fresh = True
 
@@ -123,7 +138,10 @@ class Painting:
 
 
 def paint_bilinear(painting: Painting, record: RawRecord, part: Part) -> None:
-    """Paint the bilinear visualization of a part of a mosaic, and of the pixels next to it."""
+    """Paint the bilinear visualization of a part of a mosaic, and of the pixels next to it.
+
+    The part has to be in the mosaic before; then no seams stay, however many threads do so.
+    """
     height, width = record.mosaic.shape
     rows, columns = (
         slice(max(0, each.start - _REACH), min(each.stop + _REACH, length))
@@ -131,10 +149,13 @@ def paint_bilinear(painting: Painting, record: RawRecord, part: Part) -> None:
     )
     # From an even site on, so that the CFA keeps its phase.
     top, left = (max(0, each.start - _REACH) // 2 * 2 for each in (rows, columns))
-    around = record.mosaic[top : rows.stop + _REACH, left : columns.stop + _REACH]
-    codes = bilinear_codes(record.replace(mosaic=around))
-    inner = codes[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
-    painting.paint((rows, columns), inner)
+
+    def make() -> NDArray[np.uint8]:
+        around = record.mosaic[top : rows.stop + _REACH, left : columns.stop + _REACH]
+        codes = bilinear_codes(record.replace(mosaic=around))
+        return codes[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+
+    painting.paint_made((rows, columns), make)
 
 
 def _enlarge(pixels: NDArray[Any], factor: int, target: NDArray[Any]) -> None:
