@@ -27,6 +27,11 @@ def test_every_command_is_there_to_be_called() -> None:
         assert callable(import_python_name(command.python_name))
 
 
+def test_titles_fit_into_the_command_palette() -> None:
+    commands = PluginManifest.from_file(FILE).contributions.commands
+    assert [each.title for each in commands if len(each.title) > 37] == []
+
+
 def test_no_key_is_unknown_to_napari() -> None:
     """Unknown keys are ignored without a word."""
     raw = yaml.safe_load(FILE.read_text())
