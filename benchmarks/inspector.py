@@ -23,7 +23,7 @@ from typing import Any
 
 from window import Pulse, Window, tell
 
-from napari_invisp.viewer.commands import dock
+from napari_invisp.viewer.docks.opening import dock
 from napari_invisp.viewer.docks.render import RenderDock
 from napari_invisp.viewer.layers import ORIGINAL, facts_of
 from napari_invisp.viewer.layers.view import part_in_view

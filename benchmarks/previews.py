@@ -23,8 +23,8 @@ from typing import Any
 
 from window import Pulse, Window, tell
 
-from napari_invisp.viewer.commands import dock
 from napari_invisp.viewer.docks.hdr import HdrDock
+from napari_invisp.viewer.docks.opening import dock
 from napari_invisp.viewer.docks.preview import PreviewDock
 from napari_invisp.viewer.docks.retouch import RetouchDock
 from napari_invisp.viewer.layers.view import part_in_view

@@ -27,8 +27,8 @@ from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_invisp.files import write_bytes_atomic
 from napari_invisp.samples import sample_path
-from napari_invisp.viewer.commands import dock
 from napari_invisp.viewer.docks.base import Dock
+from napari_invisp.viewer.docks.opening import dock
 from napari_invisp.viewer.docks.render import RenderDock
 
 Picture = NDArray[np.uint8]

@@ -19,8 +19,8 @@ from qtpy.QtWidgets import QDockWidget, QFileDialog, QMainWindow
 
 import napari_invisp
 from napari_invisp.inspection.rate import SWEEP
-from napari_invisp.viewer import commands
 from napari_invisp.viewer.compare.comparing import Mode
+from napari_invisp.viewer.docks import opening
 from napari_invisp.viewer.docks.archive import ArchiveDock
 from napari_invisp.viewer.docks.base import Dock
 from napari_invisp.viewer.docks.batch import BatchDock
@@ -102,7 +102,7 @@ def test_menu_and_code_open_the_same_docks(qtbot: QtBot, window: napari.Viewer) 
         dock = window.window.dock_widgets[kind.dock_name()]
         assert type(dock) is kind
         qtbot.waitUntil(lambda dock=dock: is_seen(dock))
-        assert commands.dock(window, kind) is dock
+        assert opening.dock(window, kind) is dock
     assert set(window.window.dock_widgets) == {kind.dock_name() for kind in DOCKS.values()}
 
 
@@ -114,7 +114,7 @@ def test_docks_lie_as_tabs_beside_each_other(qtbot: QtBot, window: napari.Viewer
         if name in ("errors", "batch"):
             run(name)  # as the Plugins menu does
         else:
-            commands.dock(window, kind)
+            opening.dock(window, kind)
         opened[kind] = dock = window.window.dock_widgets[kind.dock_name()]
         qtbot.waitUntil(lambda dock=dock: is_seen(dock))
     areas = {kind: main.dockWidgetArea(docked(dock)) for kind, dock in opened.items()}
@@ -137,11 +137,11 @@ def test_where_the_user_puts_a_dock_is_where_it_comes_back(
 ) -> None:
     main: QMainWindow = window.window._qt_window
     left = Qt.DockWidgetArea.LeftDockWidgetArea
-    dock = commands.dock(window, HistogramDock)
+    dock = opening.dock(window, HistogramDock)
     main.addDockWidget(left, docked(dock))
     with qtbot.waitSignal(dock.destroyed):
         docked(dock).destroyOnClose()
-    again = commands.dock(window, HistogramDock)
+    again = opening.dock(window, HistogramDock)
     assert again is not dock
     assert main.dockWidgetArea(docked(again)) == left
 
@@ -149,7 +149,7 @@ def test_where_the_user_puts_a_dock_is_where_it_comes_back(
 def test_the_menu_brings_forward_what_lies_behind_and_hides_what_is_seen(
     qtbot: QtBot, window: napari.Viewer
 ) -> None:
-    first, second = commands.dock(window), commands.dock(window, CompareDock)
+    first, second = opening.dock(window), opening.dock(window, CompareDock)
     qtbot.waitUntil(lambda: is_seen(second) and not is_seen(first))
     run("widget")
     qtbot.waitUntil(lambda: is_seen(first) and not is_seen(second))

@@ -27,6 +27,7 @@ from napari_invisp.sensor.dng import write_dng
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.settings import RenderSettings
 from napari_invisp.viewer import commands
+from napari_invisp.viewer.docks import opening
 from napari_invisp.viewer.docks.archive import ArchiveDock
 from napari_invisp.viewer.docks.compare import CompareDock
 from napari_invisp.viewer.docks.errors import ErrorMapsDock
@@ -450,7 +451,7 @@ def open_desk(
 
     def opened(path: Path) -> Desk:
         viewer = make_napari_viewer(show=True)
-        widget = commands.dock(viewer)
+        widget = opening.dock(viewer)
         widget.controls["tile"].value = 32
         viewer.open(path, plugin=PLUGIN)
         return Desk(qtbot, viewer, widget)
@@ -464,7 +465,7 @@ def test_the_window_may_be_closed_during_a_run(
 ) -> None:
     desk = open_desk(dng)
     for kind in (ArchiveDock, CompareDock, ErrorMapsDock, HistogramDock, RateDock, ReadoutDock):
-        commands.dock(desk.viewer, kind)
+        opening.dock(desk.viewer, kind)
     desk.render()
     desk.start(run)
     runs = desk.widget.runs

@@ -17,6 +17,7 @@ from result_layers import add_raw, add_results
 import napari_invisp
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.viewer import commands
+from napari_invisp.viewer.docks import opening
 from napari_invisp.viewer.docks.compare import CompareDock
 from napari_invisp.viewer.docks.histogram import HistogramDock
 from napari_invisp.viewer.docks.jpeg import JpegDock
@@ -118,7 +119,7 @@ def window(
 
 
 def test_keys_in_the_window(qtbot: QtBot, window: napari.Viewer) -> None:
-    commands.dock(window)
+    opening.dock(window)
     canvas = window.window._qt_viewer
     for key, name in (
         (Qt.Key.Key_F1, "scene"),
@@ -132,7 +133,7 @@ def test_keys_in_the_window(qtbot: QtBot, window: napari.Viewer) -> None:
     for _ in range(3):
         qtbot.keyClick(canvas, Qt.Key.Key_Period)
     qtbot.keyClick(canvas, Qt.Key.Key_Comma)
-    exposure = commands.dock(window, CompareDock).exposure_form["exposure"]
+    exposure = opening.dock(window, CompareDock).exposure_form["exposure"]
     assert exposure.value == 1.0
     assert window.layers["scene"].contrast_limits[1] < white
     qtbot.keyClick(canvas, Qt.Key.Key_0)
@@ -146,7 +147,7 @@ def test_keys_in_the_window(qtbot: QtBot, window: napari.Viewer) -> None:
 
 def test_a_list_and_a_slider_let_keys_through(qtbot: QtBot, window: napari.Viewer) -> None:
     """That is where the focus is after a click."""
-    widget = commands.dock(window)
+    widget = opening.dock(window)
     layers = window.window._qt_viewer.layers
     slider = widget.controls["quality"].native.findChild(QSlider)
     for where, key, name in (
@@ -157,7 +158,7 @@ def test_a_list_and_a_slider_let_keys_through(qtbot: QtBot, window: napari.Viewe
         where.setFocus()
         qtbot.keyClick(where, key)
         assert visible(window) == [name]
-    comparison = commands.dock(window, CompareDock).comparison
+    comparison = opening.dock(window, CompareDock).comparison
     layers.setFocus()
     qtbot.keyClick(layers, Qt.Key.Key_K)
     assert comparison.automatic
@@ -166,11 +167,11 @@ def test_a_list_and_a_slider_let_keys_through(qtbot: QtBot, window: napari.Viewe
 
 
 def test_text_fields_keep_their_keys(qtbot: QtBot, window: napari.Viewer) -> None:
-    widget = commands.dock(window)
-    compare = commands.dock(window, CompareDock)
+    widget = opening.dock(window)
+    compare = opening.dock(window, CompareDock)
     compare.expose(2)
     field = QLineEdit()
-    commands.dock(window, JpegDock).contents.addWidget(field)
+    opening.dock(window, JpegDock).contents.addWidget(field)
     number: QWidget = widget.controls["tile"].native
     for target in (field, number):
         target.setFocus()
@@ -188,7 +189,7 @@ def test_a_held_key_shows_the_other_for_a_glance(
     from napari.settings import get_settings
 
     get_settings().application.hold_button_delay = 0
-    compare = commands.dock(window, CompareDock)
+    compare = opening.dock(window, CompareDock)
     compare.flip()
     first = compare.comparison.shown
     canvas = window.window._qt_viewer
@@ -202,7 +203,7 @@ def test_a_key_says_why_it_can_do_nothing(
     qtbot: QtBot, display: None, make_napari_viewer: Callable[..., napari.Viewer], said: list[str]
 ) -> None:
     viewer = make_napari_viewer(show=True)
-    commands.dock(viewer, RenderDock)
+    opening.dock(viewer, RenderDock)
     canvas = viewer.window._qt_viewer
     shift = Qt.KeyboardModifier.ShiftModifier
     for key, modifier in (

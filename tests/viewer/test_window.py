@@ -22,7 +22,8 @@ from napari_invisp.pipeline import Pipeline
 from napari_invisp.samples import sample_path
 from napari_invisp.sensor.reading import read_raw
 from napari_invisp.sensor.record import RawRecord
-from napari_invisp.viewer.commands import dock, recover_file, recover_layer
+from napari_invisp.viewer.commands import recover_file, recover_layer
+from napari_invisp.viewer.docks.opening import dock
 from napari_invisp.viewer.docks.render import RenderDock
 from napari_invisp.viewer.launch import launch
 from napari_invisp.viewer.layers import FIGURES, facts_of

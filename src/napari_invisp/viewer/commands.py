@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeVar, overload
+from typing import TypeVar
 
 from napari import Viewer
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtWidgets import QDockWidget, QPushButton
+from qtpy.QtWidgets import QPushButton
 
 from napari_invisp.viewer.compare.comparing import Mode
 from napari_invisp.viewer.docks.archive import ArchiveDock
@@ -16,6 +16,7 @@ from napari_invisp.viewer.docks.compare import CompareDock
 from napari_invisp.viewer.docks.errors import ErrorMapsDock
 from napari_invisp.viewer.docks.hdr import HdrDock
 from napari_invisp.viewer.docks.histogram import HistogramDock
+from napari_invisp.viewer.docks.opening import dock, open_dock
 from napari_invisp.viewer.docks.preview import PreviewDock
 from napari_invisp.viewer.docks.rate import RateDock
 from napari_invisp.viewer.docks.readout import ReadoutDock
@@ -36,37 +37,9 @@ _NOTHING_OPEN = "open a camera RAW file first"
 _NOTHING_RENDERED = "render a RAW first"
 
 
-@overload
-def dock(viewer: Viewer) -> RenderDock: ...
-
-
-@overload
-def dock(viewer: Viewer, kind: type[_D]) -> _D: ...
-
-
-def dock(viewer: Viewer, kind: Any = RenderDock) -> Any:
-    """Show a dock, the one that the Plugins menu shows, in front of others, and return it."""
-    viewer = unproxied(viewer)
-    widget = _open_dock(viewer, kind)
-    if widget is None:
-        # napari's add_plugin_dock_widget would call it otherwise than its menu does.
-        widget = kind(viewer)
-        viewer.window.add_dock_widget(widget, name=kind.dock_name())
-    docked = widget.parentWidget()
-    if isinstance(docked, QDockWidget):
-        docked.show()
-        docked.raise_()
-    return widget
-
-
-def _open_dock(viewer: Viewer, kind: type[_D]) -> _D | None:
-    found = (each for each in Dock.all_of(unproxied(viewer)) if isinstance(each, kind))
-    return next(found, None)
-
-
 def _at_hand(viewer: Viewer, kind: type[_D]) -> _D:
     """Return a dock wherever it is; open it if it is closed."""
-    return _open_dock(viewer, kind) or dock(viewer, kind)
+    return open_dock(viewer, kind) or dock(viewer, kind)
 
 
 # -- runs --------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from napari_invisp.errors import CapsuleError, RawFileError
 from napari_invisp.files import read_whole
 from napari_invisp.jpeg.capsule import from_jpeg
 from napari_invisp.sensor.reading import is_raw_name
-from napari_invisp.viewer.commands import dock
+from napari_invisp.viewer.docks.opening import dock
 from napari_invisp.viewer.layers import JPEG_SUFFIXES
 
 

@@ -24,8 +24,8 @@ from napari_invisp.pipeline import Pipeline
 from napari_invisp.sensor.reading import read_raw
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.settings import RenderSettings
-from napari_invisp.viewer.commands import dock
 from napari_invisp.viewer.docks.batch import BatchDock
+from napari_invisp.viewer.docks.opening import dock
 from napari_invisp.viewer.work.worker import THREAD_NAME, Runner
 
 COLUMNS = (
@@ -387,7 +387,7 @@ def test_a_double_click_tells_what_went_wrong_or_opens_the_result(
     class Dock:
         recover_files = staticmethod(opened.extend)
 
-    monkeypatch.setattr("napari_invisp.viewer.commands.dock", lambda viewer: Dock)
+    monkeypatch.setattr("napari_invisp.viewer.docks.batch.dock", lambda viewer: Dock)
     widget.table.doubleClicked.emit(widget.table.model().index(0, 3))
     assert opened == [widget.folder / "one.jpg"]
 

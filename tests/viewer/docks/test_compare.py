@@ -15,9 +15,9 @@ from qtpy.QtWidgets import QSlider
 from stacks import add_raw, add_results
 
 from napari_invisp.sensor.record import RawRecord
-from napari_invisp.viewer import commands
 from napari_invisp.viewer.compare.comparing import Mode
 from napari_invisp.viewer.compare.swiping import Divider
+from napari_invisp.viewer.docks import opening
 from napari_invisp.viewer.docks.compare import CompareDock
 from napari_invisp.viewer.layers import METADATA_KEY, PARTIAL
 from napari_invisp.viewer.layers.pyramids import pyramid
@@ -299,7 +299,7 @@ def window(make_napari_viewer: Callable[..., napari.Viewer]) -> napari.Viewer:
 @pytest.mark.parametrize("rgb", [True, False])
 def test_swiping(qtbot: QtBot, window: napari.Viewer, rgb: bool) -> None:
     red, blue = add_red_and_blue(window, rgb)
-    dock = commands.dock(window, CompareDock)
+    dock = opening.dock(window, CompareDock)
     assert dock.pair == (red, blue)
     pixels = red.data[0], blue.data[0]
     dock.mode_buttons[Mode.SWIPE].click()
@@ -346,7 +346,7 @@ def test_swiping(qtbot: QtBot, window: napari.Viewer, rgb: bool) -> None:
 @in_window
 def test_the_divider_follows_the_size_of_the_canvas(qtbot: QtBot, window: napari.Viewer) -> None:
     add_red_and_blue(window)
-    dock = commands.dock(window, CompareDock)
+    dock = opening.dock(window, CompareDock)
     dock.compare(Mode.SWIPE)
     divider = dock.comparison._swipe.divider
     divider.share = 0.7
@@ -364,7 +364,7 @@ def test_the_divider_follows_the_size_of_the_canvas(qtbot: QtBot, window: napari
 @in_window
 def test_side_by_side_in_the_window(window: napari.Viewer) -> None:
     add_red_and_blue(window)
-    dock = commands.dock(window, CompareDock)
+    dock = opening.dock(window, CompareDock)
     dock.compare(Mode.SIDE_BY_SIDE)
     window.scene.camera.zoom *= 3
     assert halves(window) == [RED, BLUE]
@@ -375,7 +375,7 @@ def test_side_by_side_in_the_window(window: napari.Viewer) -> None:
 @in_window
 def test_keys_in_the_window(qtbot: QtBot, window: napari.Viewer) -> None:
     red, blue = add_red_and_blue(window)
-    dock = commands.dock(window, CompareDock)
+    dock = opening.dock(window, CompareDock)
     canvas = window.window._qt_viewer
     qtbot.keyClick(canvas, Qt.Key.Key_J)
     assert (red.visible, blue.visible) == (True, False)
@@ -397,7 +397,7 @@ def test_keys_in_the_window(qtbot: QtBot, window: napari.Viewer) -> None:
 @pytest.mark.parametrize("mode", Mode)
 def test_deleting_a_layer_leaves_the_other_whole(window: napari.Viewer, mode: Mode) -> None:
     red, blue = add_red_and_blue(window)
-    dock = commands.dock(window, CompareDock)
+    dock = opening.dock(window, CompareDock)
     dock.compare(mode)
     window.layers.remove(blue)
     assert dock.comparison.mode is None
@@ -412,7 +412,7 @@ def test_deleting_a_layer_leaves_the_other_whole(window: napari.Viewer, mode: Mo
 @pytest.mark.parametrize("mode", Mode)
 def test_closing_the_dock_ends_it(qtbot: QtBot, window: napari.Viewer, mode: Mode) -> None:
     red, blue = add_red_and_blue(window)
-    dock = commands.dock(window, CompareDock)
+    dock = opening.dock(window, CompareDock)
     dock.compare(mode)
     dock.exposure_form["exposure"].value = 1.0
     canvas = window.window._qt_viewer.canvas.native
@@ -424,7 +424,7 @@ def test_closing_the_dock_ends_it(qtbot: QtBot, window: napari.Viewer, mode: Mod
     assert halves(window) == [BLUE, BLUE]
     blue.visible = False
     assert halves(window) == [RED, RED]
-    assert commands.dock(window, CompareDock) is not dock
+    assert opening.dock(window, CompareDock) is not dock
 
 
 @in_window
@@ -434,7 +434,7 @@ def test_closing_the_window_ends_it(
     qtbot: QtBot, window: napari.Viewer, mode: Mode, by_hand: bool
 ) -> None:
     add_red_and_blue(window)
-    dock = commands.dock(window, CompareDock)
+    dock = opening.dock(window, CompareDock)
     dock.compare(mode)
     comparison = dock.comparison
     with qtbot.waitSignal(dock.destroyed):
@@ -452,7 +452,7 @@ def test_two_windows(make_napari_viewer: Callable[..., napari.Viewer]) -> None:
     first, second = make_napari_viewer(show=True), make_napari_viewer(show=True)
     for viewer in (first, second):
         add_red_and_blue(viewer)
-    one, two = commands.dock(first, CompareDock), commands.dock(second, CompareDock)
+    one, two = opening.dock(first, CompareDock), opening.dock(second, CompareDock)
     one.compare(Mode.SWIPE)
     two.compare(Mode.BLINK)
     two.flip()
@@ -487,7 +487,7 @@ def test_the_command_palette(window: napari.Viewer, said: list[str]) -> None:
         assert dock.comparison.pair == (red, blue)
     call("side_by_side")
     assert dock.comparison.mode is None
-    assert commands.dock(window, CompareDock) is dock
+    assert opening.dock(window, CompareDock) is dock
 
 
 @in_window

@@ -26,6 +26,7 @@ from napari_invisp.pictures import upright
 from napari_invisp.sensor.dng import write_dng
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.viewer import commands
+from napari_invisp.viewer.docks import opening
 from napari_invisp.viewer.docks.hdr import HdrDock
 from napari_invisp.viewer.files.writers import write_exr_layer
 from napari_invisp.viewer.layers import KIND, LOOK, PARTIAL, RECORD, Kind, facts_of, raw_of
@@ -272,7 +273,7 @@ def test_in_a_window(
 ) -> None:
     viewer = make_napari_viewer(show=True)
     commands.hdr(viewer)
-    widget = commands.dock(viewer, HdrDock)
+    widget = opening.dock(viewer, HdrDock)
     commands.merge(viewer)
     commands.full_frame(viewer)
     assert said == [

@@ -28,8 +28,8 @@ from napari_invisp.sensor.reading import read_raw
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.sensor.tiff import Entry
 from napari_invisp.settings import ArchiveSettings, RenderSettings
-from napari_invisp.viewer.commands import dock
 from napari_invisp.viewer.docks.jpeg import JpegDock
+from napari_invisp.viewer.docks.opening import dock
 from napari_invisp.viewer.docks.render import RenderDock
 from napari_invisp.viewer.layers import KIND, RECORD, SOURCE, Kind, base_name, facts_of
 from napari_invisp.viewer.layers.provenance import in_words, known_of

@@ -30,6 +30,7 @@ from napari_invisp.retouching.presets import load_preset, preset_names
 from napari_invisp.retouching.settings import FILTERS, RetouchSettings
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.viewer import commands
+from napari_invisp.viewer.docks import opening
 from napari_invisp.viewer.docks.retouch import Auto, RetouchDock
 from napari_invisp.viewer.layers import (
     KIND,
@@ -588,7 +589,7 @@ def test_in_a_window(
     large = make_smooth_record((600, 520))
     add_raw(viewer, large)
     commands.retouch(viewer)
-    widget = commands.dock(viewer, RetouchDock)
+    widget = opening.dock(viewer, RetouchDock)
     viewer.scene.camera.zoom = 4
     slider = widget.controls["exposure"].native.findChild(QSlider)
     before = viewer.screenshot(flash=False)

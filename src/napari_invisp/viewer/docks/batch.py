@@ -27,10 +27,10 @@ from napari_invisp.files import write_bytes_atomic
 from napari_invisp.jpeg.codec import JPEG_SUFFIXES
 from napari_invisp.sensor.reading import RAW_EXTENSIONS, is_raw_name
 from napari_invisp.settings import BatchSettings
-from napari_invisp.viewer import commands
 from napari_invisp.viewer.controls import Form, named
 from napari_invisp.viewer.docks.base import Dock, button, button_row, label
 from napari_invisp.viewer.docks.drops import Drops
+from napari_invisp.viewer.docks.opening import dock
 from napari_invisp.viewer.docks.tasks import TaskTable
 from napari_invisp.viewer.failures import report_failure
 from napari_invisp.viewer.files.readers import read_layers
@@ -128,7 +128,7 @@ class BatchDock(Dock):
             if task.problem:
                 show_error(task.problem)
         elif task.job is Job.RENDER:
-            commands.dock(self._viewer).recover_files([task.target])
+            dock(self._viewer).recover_files([task.target])
         else:
             self._opener.start(partial(_opened, task.target))
 

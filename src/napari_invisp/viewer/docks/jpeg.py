@@ -24,10 +24,10 @@ from napari_invisp.inspection.jpegs import JpegFacts, describe
 from napari_invisp.inspection.unprocessing import approximate_raw
 from napari_invisp.jpeg.codec import decode_jpeg
 from napari_invisp.tiling import Watcher
-from napari_invisp.viewer import commands
 from napari_invisp.viewer.controls import named
 from napari_invisp.viewer.docks.base import Dock, button, label
 from napari_invisp.viewer.docks.drops import Drops
+from napari_invisp.viewer.docks.opening import dock
 from napari_invisp.viewer.docks.render import ask_for_jpeg
 from napari_invisp.viewer.failures import report_failure
 from napari_invisp.viewer.files.writers import write_dng_layer
@@ -113,7 +113,7 @@ class JpegDock(Dock):
     def recover(self) -> None:
         """Recover the RAW that the JPEG holds, in the dock that renders."""
         if self.path is not None:
-            commands.dock(self._viewer).recover_files([self.path])
+            dock(self._viewer).recover_files([self.path])
 
     def approximate(self) -> None:
         """Guess the RAW of a JPEG that holds none, in a thread."""

@@ -16,6 +16,7 @@ from napari_invisp.inspection.rate import SWEEP, RateCurves, RatePoint
 from napari_invisp.pipeline import Rendering
 from napari_invisp.viewer.controls import named
 from napari_invisp.viewer.docks.base import Dock, button, label
+from napari_invisp.viewer.docks.opening import dock
 from napari_invisp.viewer.docks.plots import COLOURS, TEXT, Plot
 from napari_invisp.viewer.docks.render import RenderDock
 from napari_invisp.viewer.layers import FIGURES, RENDERING
@@ -51,8 +52,6 @@ class RateDock(Dock):
     ) -> None:
         super().__init__(napari_viewer, "rate")
         if render is None:
-            from napari_invisp.viewer.commands import dock  # which imports the docks
-
             render = dock(self._viewer)
         self._render = render
         self.plots = {name: self._plot(name, title) for name, (title, _) in _PANELS.items()}
