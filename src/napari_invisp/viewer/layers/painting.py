@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from threading import Lock
 from typing import Any, Self
 
@@ -142,20 +143,32 @@ def paint_bilinear(painting: Painting, record: RawRecord, part: Part) -> None:
 
     The part has to be in the mosaic before; then no seams stay, however many threads do so.
     """
-    height, width = record.mosaic.shape
+    painting.paint(part, _bilinear(record, part))
+    # Whichever of two neighbours comes here later sees both.
+    for edge in _edges(part, record.mosaic.shape):
+        painting.paint_made(edge, partial(_bilinear, record, edge))
+
+
+def _edges(part: Part, shape: tuple[int, ...]) -> list[Part]:
+    """Cut out what depends on pixels on both sides of an edge of a part."""
     rows, columns = (
         slice(max(0, each.start - _REACH), min(each.stop + _REACH, length))
-        for each, length in zip(part, (height, width), strict=True)
+        for each, length in zip(part, shape, strict=True)
     )
+    across, down = (
+        [slice(at - _REACH, at + _REACH) for at in (each.start, each.stop) if 0 < at < length]
+        for each, length in zip(part, shape, strict=True)
+    )
+    return [(each, columns) for each in across] + [(rows, each) for each in down]
+
+
+def _bilinear(record: RawRecord, part: Part) -> NDArray[np.uint8]:
+    rows, columns = part
     # From an even site on, so that the CFA keeps its phase.
-    top, left = (max(0, each.start - _REACH) // 2 * 2 for each in (rows, columns))
-
-    def make() -> NDArray[np.uint8]:
-        around = record.mosaic[top : rows.stop + _REACH, left : columns.stop + _REACH]
-        codes = bilinear_codes(record.replace(mosaic=around))
-        return codes[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
-
-    painting.paint_made((rows, columns), make)
+    top, left = (max(0, each.start - _REACH) // 2 * 2 for each in part)
+    around = record.mosaic[top : rows.stop + _REACH, left : columns.stop + _REACH]
+    codes = bilinear_codes(record.replace(mosaic=around))
+    return codes[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
 
 
 def _enlarge(pixels: NDArray[Any], factor: int, target: NDArray[Any]) -> None:
