@@ -79,6 +79,9 @@ class Bench:
         latest last.
     overhead
         Bytes of that JPEG that are not picture.
+    paces
+        Seconds that a pixel took of late while a slider was followed, by model, and by whether it
+        had to be rendered anew.
     """
 
     record: RawRecord
@@ -87,6 +90,7 @@ class Bench:
     fidelity: tuple[Rendering, float] | None = None
     tried: tuple[Rendering, dict[tuple[int, str], InvertibleISP]] | None = None
     overhead: int = 0
+    paces: dict[tuple[str, bool], float] = field(default_factory=dict)
 
     def demosaiced_by(self, pipeline: Pipeline) -> Demosaiced:
         """Demosaic for the model of a pipeline, unless that was done for another one like it."""

@@ -129,9 +129,12 @@ def _followed(
     workers = torch.get_num_threads()
     start = time.perf_counter()
     through(first)
-    elapsed = time.perf_counter() - start
-    if elapsed * _outer_area(others) / _outer_area([first]) / workers > _AT_ONCE:
+    # Of what was never followed before it is too high: a small tile is slower than large ones.
+    guess = (time.perf_counter() - start) / _outer_area([first]) / workers
+    kind = settings.model, same
+    if bench.paces.get(kind, guess) * _outer_area(others) > _AT_ONCE:
         yield Glimpse(frames)
+    start = time.perf_counter()
     watcher = Watcher(cancelled=stale)
     watcher.step("live", 0, len(others))
     if same and coding not in known:
@@ -141,6 +144,7 @@ def _followed(
         pieces = anew.prepare([live.encoded(tile) for tile in others])
         watcher.through("live", pieces, anew.render, workers)
     watcher.through("live", others, through, workers)
+    bench.paces[kind] = (time.perf_counter() - start) / _outer_area(others)
     yield Glimpse(frames)
     # Not before: to tell the layers costs time, too.
     kinds = RECOVERY if same else RESULTS
