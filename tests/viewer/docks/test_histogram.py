@@ -120,7 +120,11 @@ def test_axes_and_bins_are_as_the_settings_say(
 
 
 def test_original_recovered_and_difference_share_their_axes(
-    viewer: ViewerModel, dock: HistogramDock, settled: Callable[[], None], record: RawRecord
+    qtbot: QtBot,
+    viewer: ViewerModel,
+    dock: HistogramDock,
+    settled: Callable[[], None],
+    record: RawRecord,
 ) -> None:
     add_raw(viewer, record)
     recovered, *_ = add_results(viewer, record)
@@ -130,8 +134,9 @@ def test_original_recovered_and_difference_share_their_axes(
     plots = dock.plots.plots
     assert all(plots[frame].isVisible() for frame in Frame)
     dock.form["axis"].value = DN
-    ranges = [plots[f].getViewBox().viewRange() for f in (Frame.ORIGINAL, Frame.RECOVERED)]
-    np.testing.assert_allclose(*ranges)
+    boxes = [plots[each].getViewBox() for each in (Frame.ORIGINAL, Frame.RECOVERED)]
+    # Linked axes follow when the plots are drawn.
+    qtbot.waitUntil(lambda: np.allclose(*(box.viewRange() for box in boxes)))
     np.testing.assert_array_equal(*(drawn(plots[f])[0] for f in (Frame.ORIGINAL, Frame.RECOVERED)))
     edges, heights = drawn(plots[Frame.DIFFERENCE])
     assert edges[0] == -edges[-1] == pytest.approx(-7.5)
