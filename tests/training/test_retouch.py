@@ -130,7 +130,7 @@ def test_what_a_run_leaves_behind(begin: Begin, album: Path) -> None:
 def test_learns_the_style(begin: Begin) -> None:
     run, outcome = begin("run", steps=40, batch=8, pool=32, validate_every=20)
     # The photographs are two stops brighter than the light. Seeds, and other processors' rounding,
-    # give 0.6 to 0.83 of the distance; an untrained policy leaves it at 1.
+    # give 0.66 to 0.83 of the distance; untrained policies leave 0.95 to 1.02.
     assert outcome.best["distance"] < 0.9 * outcome.untouched
     assert outcome.best["step"] > 0
     light = Pictures.load(run.pictures).held_out[:1]
