@@ -136,7 +136,7 @@ def test_original_recovered_and_difference_share_their_axes(
     dock.form["axis"].value = DN
     boxes = [plots[each].getViewBox() for each in (Frame.ORIGINAL, Frame.RECOVERED)]
     # Linked axes follow when the plots are drawn.
-    qtbot.waitUntil(lambda: np.allclose(*(box.viewRange() for box in boxes)))
+    qtbot.waitUntil(lambda: np.testing.assert_allclose(*(box.viewRange() for box in boxes)))
     np.testing.assert_array_equal(*(drawn(plots[f])[0] for f in (Frame.ORIGINAL, Frame.RECOVERED)))
     edges, heights = drawn(plots[Frame.DIFFERENCE])
     assert edges[0] == -edges[-1] == pytest.approx(-7.5)

@@ -24,7 +24,7 @@ from napari_invisp.inspection.exports import TIFF_SUFFIXES, read_exr
 from napari_invisp.linear import linear_from_codes, linear_srgb
 from napari_invisp.retouching.policy import SIDE
 from napari_invisp.retouching.reduction import reduced, sampled
-from napari_invisp.sensor.reading import is_raw_name, read_raw
+from napari_invisp.sensor.reading import RAW_EXTENSIONS, is_raw_name, read_raw
 from napari_invisp.tiling import Progress
 from napari_invisp.training.prepared import PreparedSet, open_set
 from napari_invisp.training.splitting import split_by_seed
@@ -168,16 +168,10 @@ def _light_jobs(sources: Sequence[Path]) -> Iterator[tuple[str, _Job]]:
             for name in prepared.names():
                 yield f"{number}/{name}", partial(_prepared, prepared, name)
             continue
-        if not source.exists():
-            raise DataError(f"{source} does not exist")
-        for path in sorted(source.rglob("*")) if source.is_dir() else [source]:
-            if path.name.startswith(".") or not path.is_file():
-                continue
-            inside = path.relative_to(source).as_posix() if source.is_dir() else path.name
-            if is_raw_name(path):
-                yield f"{number}/{inside}", partial(_developed, path)
-            elif path.suffix.lower() in SCENES:
-                yield f"{number}/{inside}", partial(_scene, path)
+        folder = source if source.is_dir() else source.parent
+        for path in _files([source], (*RAW_EXTENSIONS, *SCENES)):
+            read = _developed if is_raw_name(path) else _scene
+            yield f"{number}/{path.relative_to(folder).as_posix()}", partial(read, path)
 
 
 def _prepared(prepared: PreparedSet, name: str) -> NDArray[np.float32]:
