@@ -12,20 +12,20 @@ from photographs import photograph
 from PIL import Image
 
 from napari_invisp.archive import correction, exact
-from napari_invisp.batch import Recoverer, Renderer
+from napari_invisp.batch import Recoverer, Renderer, State, Task, perform
 from napari_invisp.errors import ArchiveError, Cancelled, CheckpointError
 from napari_invisp.flow.checkpoints import save_checkpoint
 from napari_invisp.flow.invisp import Invisp
 from napari_invisp.jpeg.capsule import Capsule, embed, from_jpeg, to_segments
 from napari_invisp.jpeg.segments import JpegStream
 from napari_invisp.metrics import raw_psnr
-from napari_invisp.pipeline import Pipeline, Rendering, asks_for_checkpoint
+from napari_invisp.pipeline import Pipeline, Rendering
 from napari_invisp.sensor.dng import encode_dng
 from napari_invisp.sensor.original import Original
 from napari_invisp.sensor.reading import read_raw
 from napari_invisp.sensor.record import RawRecord
 from napari_invisp.sensor.tiff import Entry
-from napari_invisp.settings import ArchiveSettings, ComputeSettings, RenderSettings
+from napari_invisp.settings import ArchiveSettings, BatchSettings, ComputeSettings, RenderSettings
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -91,12 +91,19 @@ def test_an_archive_needs_no_weights_as_long_as_it_is_exact(tmp_path: Path) -> N
     save_checkpoint(weights, Invisp())
     rendering = Pipeline(RenderSettings(model=str(weights), device="cpu")).render(record)
     archive = Pipeline().encode(rendering, archive=ArchiveSettings(exact=True))
+    # What was saved again has to be recovered with them.
+    (tmp_path / "kept.jpg").write_bytes(archive)
+    (tmp_path / "resaved.jpg").write_bytes(resaved(archive))
+    settings = BatchSettings(model=str(weights), device="cpu")
+    again = perform(Task.of(tmp_path / "resaved.jpg"), None, settings)
+    assert again.state is State.DONE, again.problem
     weights.unlink()
     recovery = Pipeline().recover(archive)
     assert recovery.record == record
     assert recovery.model == "invisp"
-    assert not asks_for_checkpoint(from_jpeg(archive))
-    # What was saved again has to be recovered with them.
+    for given in (settings, BatchSettings(device="cpu")):
+        assert perform(Task.of(tmp_path / "kept.jpg"), None, given).state is State.DONE
+        assert perform(Task.of(tmp_path / "resaved.jpg"), None, given).state is State.FAILED
     with pytest.raises(CheckpointError, match=r"weights of mine\.safetensors"):
         Pipeline().recover(resaved(archive))
 

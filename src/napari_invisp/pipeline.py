@@ -555,10 +555,12 @@ def identity(model: InvertibleISP) -> str | None:
 
 
 def asks_for_checkpoint(capsule: Capsule) -> bool:
-    """Tell whether weights of the user's own have to be given, which no exact archive needs."""
+    """Tell whether a JPEG was rendered with weights of the user's own, which have to be given.
+
+    An exact archive does without them, but only as long as nobody saves it again.
+    """
     model: Any = capsule.header.get("model")
-    own = isinstance(model, dict) and model.get("checkpoint") is not None
-    return own and exact.SECTION not in capsule.sections
+    return isinstance(model, dict) and model.get("checkpoint") is not None
 
 
 def describe_model(model: InvertibleISP) -> dict[str, Any]:
